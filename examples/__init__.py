@@ -1,0 +1,1 @@
+"""Example data drawn by code: cartoon people who make known expressions."""

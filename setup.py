@@ -1,0 +1,22 @@
+"""Installs the package and the console script `vae`."""
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+INIT = (HERE / "vae" / "__init__.py").read_text(encoding="utf-8")
+
+setup(
+    name="vae-faces",
+    version=re.search(r'__version__ = "(.+)"', INIT)[1],
+    description="Learn one actor's face expressions; turn anyone's face into that actor",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=["vae", "vae.checks", "vae.commands"],
+    install_requires=(HERE / "requirements.txt").read_text().split(),
+    extras_require={"test": ["pytest>=8,<10", "hypothesis>=6.100,<7"]},
+    entry_points={"console_scripts": ["vae = vae.cli:main"]},
+)

@@ -1,0 +1,91 @@
+"""What tests share: a way to run the tool, small files, one tiny trained model."""
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from vae.cli import main  # noqa: E402
+
+TENSORFLOW_FILES = {
+    "test_inference.py",
+    "test_losses.py",
+    "test_model.py",
+    "test_resume.py",
+    "test_training.py",
+    "test_use.py",
+}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "tensorflow: needs TensorFlow; the slow part")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in TENSORFLOW_FILES:
+            item.add_marker("tensorflow")
+
+
+@pytest.fixture
+def run_cli(capsys):
+    """Runs the tool in this process: returns (status, stdout, stderr)."""
+
+    def run(*arguments):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            status = stop.code
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+def write_h5(path, images, name="data", **settings):
+    """Writes images as an HDF5 file; returns its path."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset(name, data=images, **settings)
+    return path
+
+
+def make_faces(count, height=24, width=20, channels=3, seed=0):
+    """Draws simple pictures that vary smoothly: a disc that moves and opens.
+
+    Returns:
+        uint8 (N, H, W, C)
+    """
+    rng = np.random.default_rng(seed)
+    phase = rng.uniform(0, 6, 3) + np.arange(count)[:, None] / 7  # (N, 3)
+    y, x = np.mgrid[0:height, 0:width] / [[[height]], [[width]]]
+    centre = 0.5 + 0.15 * np.sin(phase)[:, :2]
+    radius = 0.3 + 0.1 * np.sin(phase)[:, 2]
+    distance = np.hypot(
+        y - centre[:, 0, None, None], x - centre[:, 1, None, None]
+    )  # (N, H, W)
+    disc = np.clip((radius[:, None, None] - distance) * 20, 0, 1)
+    tint = np.array([220, 160, 120][:channels])
+    return (disc[..., None] * tint).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def faces_file(tmp_path_factory):
+    """An HDF5 file of 60 pictures, 24 high and 20 wide, that says its layout."""
+    path = tmp_path_factory.mktemp("data") / "faces.h5"
+    write_h5(path, make_faces(60))
+    with h5py.File(path, "a") as file:
+        file["data"].attrs["layout"] = "rows-first"
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(faces_file, tmp_path_factory):
+    """A model directory, trained for three epochs."""
+    output = tmp_path_factory.mktemp("model") / "out"
+    options = ["--epochs", "3", "--batch-size", "16", "--latent-dim", "4"]
+    assert main(["train", *options, str(faces_file), str(output)]) == 0
+    return output

@@ -1,0 +1,73 @@
+"""`history.png`: how the losses and the held-out PSNR went, drawn with Pillow."""
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+WIDTH, PANEL, MARGIN = 720, 220, 56  # pixels
+TRAIN, HELD_OUT, GRID, TEXT = (31, 95, 180), (214, 90, 30), (225, 225, 225), (60, 60, 60)
+PANELS = (
+    ("loss, nats an image", ("loss", "val_loss")),
+    ("reconstruction loss", ("reconstruction_loss", "val_reconstruction_loss")),
+    ("KL loss", ("kl_loss", "val_kl_loss")),
+    ("held-out PSNR, dB", (None, "val_psnr")),
+)
+GRID_LINES = 4
+OUTLIERS = 0.05  # share of the worst values, at the start of a run, left off the axis
+
+
+def draw_history(history):
+    """Draws one panel for each measure; training is blue, held out is orange.
+
+    Args:
+        history: list of dicts, one an epoch, as in history.csv.
+
+    Returns:
+        uint8 (H, W, 3)
+    """
+    panels = [
+        (title, names)
+        for title, names in PANELS
+        if any(name in history[-1] for name in names)
+    ]
+    picture = Image.new("RGB", (WIDTH, PANEL * len(panels) + MARGIN // 2), "white")
+    draw = ImageDraw.Draw(picture)
+    for number, (title, names) in enumerate(panels):
+        _draw_panel(draw, number * PANEL, title, names, history)
+    return np.asarray(picture)
+
+
+def _draw_panel(draw, top, title, names, history):
+    curves = {
+        colour: [row[name] for row in history]
+        for name, colour in zip(names, (TRAIN, HELD_OUT))
+        if name in history[-1]
+    }
+    values = np.concatenate(list(curves.values()))
+    low, high = np.quantile(values, [OUTLIERS / 2, 1 - OUTLIERS / 2])
+    pad = 0.05 * (high - low) or max(1e-6, abs(high) * 0.05)
+    low, high = low - pad, high + pad
+    box = (MARGIN + 14, top + 28, WIDTH - 20, top + PANEL - 12)
+    _draw_grid(draw, box, low, high, len(history))
+    draw.text((MARGIN + 14, top + 8), title, TEXT, ImageFont.load_default(13))
+    for colour, curve in curves.items():
+        draw.line(_points(box, curve, low, high), colour, width=2)
+
+
+def _points(box, curve, low, high):
+    left, top, right, bottom = box
+    share = (np.clip(curve, low, high) - low) / (high - low)
+    xs = np.linspace(left, right, max(2, len(curve)))
+    if len(curve) == 1:
+        share = np.repeat(share, 2)
+    return [(float(x), float(bottom - y * (bottom - top))) for x, y in zip(xs, share)]
+
+
+def _draw_grid(draw, box, low, high, epochs):
+    left, top, right, bottom = box
+    font = ImageFont.load_default(11)
+    for line in range(GRID_LINES + 1):
+        y = bottom - line / GRID_LINES * (bottom - top)
+        draw.line((left, y, right, y), GRID)
+        value = low + line / GRID_LINES * (high - low)
+        draw.text((left - 6, y), f"{value:.5g}", TEXT, font, anchor="rm")
+    draw.text((left, bottom + 2), "epoch 1", TEXT, font)
+    draw.text((right, bottom + 2), f"epoch {epochs}", TEXT, font, anchor="ra")

@@ -1,0 +1,45 @@
+"""Checks a request for walks: the model, the numbers and the folder."""
+from dataclasses import dataclass
+
+from vae.checks.pictures import check_model, check_outputs
+from vae.config import ModelConfig, SampleConfig
+
+SHEET_NAME = "walks.png"
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """What `sample` was asked for, checked.
+
+    Attributes:
+        folder: the model directory. model: what it holds. config: what to draw.
+        names: file names, a list of `steps` for each walk.
+    """
+
+    folder: str
+    model: ModelConfig
+    config: SampleConfig
+    names: list
+
+
+def check(args):
+    """Returns a `SampleRequest`; raises `RefusedError` for what can't work."""
+    config = SampleConfig(**SampleConfig.pick(vars(args)))
+    _, model = check_model(args)
+    names = name_pictures(config.walks, config.steps)
+    flat = [name for walk in names for name in walk]
+    check_outputs(config.output_dir, [*flat, SHEET_NAME], args.overwrite)
+    return SampleRequest(args.input, model, config, names)
+
+
+def name_pictures(walks, steps):
+    """Returns `walk_000_step_00.png` and so on, padded so that they sort in order."""
+    walk_digits = max(3, len(str(walks - 1)))
+    step_digits = max(2, len(str(steps - 1)))
+    return [
+        [
+            f"walk_{walk:0{walk_digits}}_step_{step:0{step_digits}}.png"
+            for step in range(steps)
+        ]
+        for walk in range(walks)
+    ]

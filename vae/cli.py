@@ -1,0 +1,234 @@
+"""Command line: parsers, argument types, dispatch, and errors to exit status.
+
+A command runs in two steps, each its own module: `vae.checks.NAME` refuses what can't
+work before TensorFlow starts and anything is written, `vae.commands.NAME` does the work.
+Both are imported here, on dispatch, so that `-h` costs nothing.
+"""
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib import import_module
+
+from vae import __version__
+from vae.config import (
+    LAYOUTS,
+    LIKELIHOODS,
+    PRECISIONS,
+    ModelConfig,
+    SampleConfig,
+    TrainConfig,
+)
+from vae.errors import VaeError
+
+
+def main(argv=None):
+    """Runs one command; returns the exit status.
+
+    Args:
+        argv: list of arguments, by default those of the process.
+    """
+    args = build_parser().parse_args(argv)
+    try:
+        return _run(args)
+    except VaeError as error:
+        print(f"vae.py {args.command}: error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _run(args):
+    request = import_module(f"vae.checks.{args.command}").check(args)
+    with _quiet_frameworks():
+        command = import_module(f"vae.commands.{args.command}")
+    return command.run(request)
+
+
+@contextmanager
+def _quiet_frameworks():
+    """Keeps TensorFlow's start-up chatter off the terminal.
+
+    Some of its lines are written by C++ before any log level applies, so that the
+    descriptor itself is turned aside; what was written is shown if the import fails.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(stderr, aside.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def build_parser():
+    """Returns the parser of all commands."""
+    parser = _Parser(
+        prog="vae.py",
+        description="Learn one actor's face expressions with a variational autoencoder,"
+        " then turn anyone's face into that actor.",
+    )
+    parser.add_argument("--version", action="version", version=f"vae {__version__}")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=_Parser
+    )
+    _add_train(commands)
+    _add_sample(commands)
+    _add_reconstruct(commands)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses abbreviated options: a new option must not break an old command line."""
+
+    def __init__(self, **settings):
+        super().__init__(allow_abbrev=False, **settings)
+
+
+def _add_command(commands, name, text):
+    return commands.add_parser(name, help=text, description=text)
+
+
+def _add_train(commands):
+    parser = _add_command(commands, "train", "train a model on an HDF5 file of faces")
+    add, model = _option_of(parser, TrainConfig), _option_of(parser, ModelConfig)
+    add("hdf5_dataset_name", "dataset that holds the images", metavar="NAME")
+    add("batch_size", "most images a training step", int)
+    add("epochs", "passes over the training images", int)
+    add("learning_rate", "peak of the learning-rate schedule", float)
+    model("latent_dim", "numbers in a face's code", int)
+    _add_sizes(parser, "resize to it (default: the file's own)")
+    add("layout", "which axis is which, for a file that is not square", choices=LAYOUTS)
+    model("likelihood", "how pixels are scored", choices=LIKELIHOODS)
+    add("beta", "weight of the KL term", float)
+    add("kl_warmup", "epochs over which beta grows from 0", int)
+    add("validation_split", "share held out, the last of the file", float)
+    parser.add_argument(
+        "--validation",
+        metavar="FILE",
+        help="hold out this HDF5 file instead (default: none)",
+    )
+    add("patience", "stop after so many epochs without progress; 0: never", int)
+    add("seed", "of weights, order and noise", int)
+    add(
+        "precision",
+        "of computing; auto: bfloat16 where the processor has it",
+        choices=PRECISIONS,
+    )
+    add("checkpoint_minutes", "time between checkpoints", float)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest checkpoint in output (default: off)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the model that is in output (default: off)",
+    )
+    parser.add_argument("input", help="HDF5 file, N x width x height x 3 (or 1)")
+    parser.add_argument("output", help="model directory to write")
+
+
+def _add_sample(commands):
+    parser = _add_command(commands, "sample", "draw walks through the latent space")
+    add = _option_of(parser, SampleConfig)
+    _add_model_checks(parser)
+    add("walks", "walks, each from one random point to the next", int)
+    add("steps", "pictures a walk", int)
+    add("seed", "of the random points", int)
+    add("output_dir", "folder for the pictures", alias="--output--dir", metavar="DIR")
+    _add_overwrite(parser)
+    parser.add_argument("input", help="model directory, as train wrote it")
+
+
+def _add_reconstruct(commands):
+    parser = _add_command(
+        commands, "reconstruct", "turn a folder of face crops into the actor"
+    )
+    _add_model_checks(parser)
+    parser.add_argument(
+        "--side-by-side",
+        action="store_true",
+        help="write input and reconstruction next to each other (default: off)",
+    )
+    parser.add_argument(
+        "--latents",
+        metavar="FILE.npz",
+        help="also store file names, z_mean and z_log_var (default: none)",
+    )
+    _add_overwrite(parser)
+    parser.add_argument("input", help="model directory, as train wrote it")
+    parser.add_argument("inputdir", help="folder of crops, searched recursively")
+    parser.add_argument("output", help="folder for the reconstructions")
+
+
+def _add_overwrite(parser):
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace pictures that are already there (default: off)",
+    )
+
+
+def _add_sizes(parser, text):
+    for side in ("width", "height"):
+        parser.add_argument(
+            f"--input-{side}",
+            type=_number(int),
+            metavar="PIXELS",
+            help=f"{side} of the images; {text}",
+        )
+
+
+def _add_model_checks(parser):
+    """The published options that a self-describing model makes unnecessary."""
+    parser.add_argument(
+        "--latent-dim",
+        type=_number(int),
+        metavar="N",
+        help="checked against the model (default: the model's)",
+    )
+    _add_sizes(parser, "checked against the model (default: the model's)")
+
+
+def _option_of(parser, config):
+    """Returns a function that adds one option for one field of `config`.
+
+    An option that is not given is absent from the namespace, so that a resumed run can
+    tell a wish from a default; the default shown is the field's own.
+    """
+    defaults = {item.name: item.default for item in fields(config)}
+
+    def add(name, text, kind=None, alias=None, **settings):
+        names = ["--" + name.replace("_", "-")] + ([alias] if alias else [])
+        if kind:
+            settings |= {"type": _number(kind), "metavar": "N"}
+        text = f"{text} (default: {defaults[name]})"
+        parser.add_argument(
+            *names, dest=name, default=argparse.SUPPRESS, help=text, **settings
+        )
+
+    return add
+
+
+def _number(kind):
+    def convert(text):
+        try:
+            return kind(text)
+        except ValueError:
+            noun = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} found, {noun} expected")
+
+    return convert

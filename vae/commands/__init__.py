@@ -1,0 +1,1 @@
+"""The work of each command: `run(request)` returns the exit status."""

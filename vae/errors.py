@@ -1,0 +1,26 @@
+"""The errors a user is expected to meet, each with the exit status it leads to.
+
+A message is one line that begins with the option or path, then says what was found,
+what was expected and what to do. Anything that is not a `VaeError` is a bug and keeps
+its traceback.
+"""
+
+
+class VaeError(Exception):
+    """Work that was begun and could not be finished."""
+
+    exit_status = 1
+
+
+class RefusedError(VaeError):
+    """A request that is refused before any work starts; nothing was written."""
+
+    exit_status = 2
+
+
+class StoppedError(VaeError):
+    """A signal ended the run after its state was saved."""
+
+    def __init__(self, message, signal_number):
+        super().__init__(message)
+        self.exit_status = 128 + signal_number

@@ -1,0 +1,111 @@
+"""The latent space as numbers: statistics of a training set, and walks. numpy only."""
+import io
+
+import numpy as np
+
+from vae.errors import VaeError
+from vae.files import printable, replace_file
+
+RIDGE = 1e-6  # keeps a covariance of few images positive definite
+
+
+def summarise(z_mean):
+    """Returns the statistics of a training set's codes.
+
+    Args:
+        z_mean: (N, Z)
+
+    Returns:
+        dict of float32 arrays: mean (Z,), std (Z,), covariance (Z, Z), and neutral
+        (Z,), the code of the image nearest to the mean in units of std.
+    """
+    z_mean = np.asarray(z_mean, np.float64)
+    mean, std = z_mean.mean(0), z_mean.std(0)
+    centred = z_mean - mean  # (N, Z)
+    covariance = centred.T @ centred / len(z_mean)
+    distance = ((centred / np.maximum(std, 1e-6)) ** 2).sum(1)  # (N,)
+    neutral = z_mean[np.argmin(distance)]
+    found = {"mean": mean, "std": std, "covariance": covariance, "neutral": neutral}
+    return {name: array.astype(np.float32) for name, array in found.items()}
+
+
+def save_statistics(path, statistics):
+    """Writes statistics as an .npz file, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **statistics)
+    replace_file(path, buffer.getvalue(), sync=True)
+
+
+def load_statistics(path, latent_dim):
+    """Reads what `save_statistics` wrote, from a file that may be hostile.
+
+    Raises:
+        VaeError: it is missing, damaged, or of another size.
+    """
+    shapes = {
+        "mean": (latent_dim,),
+        "std": (latent_dim,),
+        "covariance": (latent_dim, latent_dim),
+        "neutral": (latent_dim,),
+    }
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in shapes}
+    except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
+        raise VaeError(
+            f"{printable(path)}: can't be read ({type(error).__name__}), the latent"
+            " statistics that train wrote expected"
+        ) from error
+    for name, array in found.items():
+        fits = array.shape == shapes[name] and array.dtype.kind == "f"
+        if not fits or not np.isfinite(array).all():
+            raise VaeError(
+                f"{printable(path)}: {name} is not {shapes[name]} finite numbers"
+            )
+    return found
+
+
+def draw_walks(statistics, walks, steps, seed):
+    """Draws points like those of the training set, and walks from each to the next.
+
+    Points are drawn from a Gaussian with the training set's mean and covariance. A walk
+    turns from one to the other at a constant angle (spherical interpolation, White 2016,
+    arXiv 1609.04468) in the whitened space, so that no point on it is untypical. A walk
+    stops one step short of its end, which is the first picture of the next walk.
+
+    Returns:
+        (walks, steps, Z) float32
+    """
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((walks + 1, len(statistics["mean"])))
+    fractions = np.arange(steps) / steps
+    path = np.stack(
+        [interpolate(a, b, fractions) for a, b in zip(points[:-1], points[1:])]
+    )
+    covariance = statistics["covariance"].astype(np.float64)
+    root = np.linalg.cholesky(covariance + RIDGE * np.eye(len(covariance)))
+    return (path @ root.T + statistics["mean"]).astype(np.float32)
+
+
+def interpolate(start, end, fractions):
+    """Spherical interpolation between two points; lengths are interpolated linearly.
+
+    Args:
+        start, end: (Z,)
+        fractions: (S,), 0 is start, 1 is end.
+
+    Returns:
+        (S, Z)
+    """
+    lengths = np.linalg.norm(start), np.linalg.norm(end)
+    if min(lengths) < 1e-12:
+        return start + np.outer(fractions, end - start)
+    a, b = start / lengths[0], end / lengths[1]
+    angle = np.arccos(np.clip(a @ b, -1.0, 1.0))
+    if np.sin(angle) < 1e-6:  # along one line: turning has no plane
+        return start + np.outer(fractions, end - start)
+    weights_a = np.sin((1 - fractions) * angle) / np.sin(angle)  # (S,)
+    weights_b = np.sin(fractions * angle) / np.sin(angle)  # (S,)
+    turned = np.outer(weights_a, a) + np.outer(weights_b, b)  # (S, Z)
+    length = lengths[0] + fractions * (lengths[1] - lengths[0])
+    return turned * length[:, None]

@@ -1,0 +1,194 @@
+"""The network: encoder, decoder, and the VAE that composes them.
+
+Images are folded into the channels (space to depth) before any convolution, so that all
+work is done by small dense kernels that a processor without a GPU runs at full speed.
+There is no batch normalisation: it reads strangers as noise.
+"""
+import keras
+import numpy as np
+from keras import layers, ops
+
+from vae.losses import LOG_VAR_RANGE
+
+PATCH = 4  # pixels a side, folded into the channels of the first layer
+WIDTHS = (32, 64, 128, 192, 256)  # channels of each stage
+LARGEST_GRID = 8  # stages are added until the innermost grid is smaller
+RESIDUAL_SCALE = 0.01  # variance of a block's last kernel: a block starts as identity
+LOG_VAR_START = -3.0
+
+
+def count_stages(width, height):
+    """Returns the number of halvings, plus one, for images of a size in pixels."""
+    stages = 2
+    while max(width, height) >= LARGEST_GRID * PATCH * 2 ** (stages - 1):
+        if stages == len(WIDTHS):
+            break
+        stages += 1
+    return stages
+
+
+def grid_of(config):
+    """Returns (rows, columns) of the innermost grid; odd sizes are padded up."""
+    unit = PATCH * 2 ** (count_stages(config.width, config.height) - 1)
+    return -(-config.height // unit), -(-config.width // unit)
+
+
+@keras.saving.register_keras_serializable("vae")
+class SpaceToDepth(layers.Layer):
+    """Folds squares of pixels into channels: (B, H, W, C) -> (B, H/n, W/n, n*n*C)."""
+
+    def __init__(self, size, **settings):
+        super().__init__(**settings)
+        self.size = size
+
+    def call(self, x):
+        n = self.size
+        _, height, width, channels = x.shape
+        x = ops.reshape(x, (-1, height // n, n, width // n, n, channels))
+        x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+        return ops.reshape(x, (-1, height // n, width // n, n * n * channels))
+
+
+@keras.saving.register_keras_serializable("vae")
+class DepthToSpace(layers.Layer):
+    """Unfolds channels into squares: (B, H, W, n*n*C) -> (B, H*n, W*n, C)."""
+
+    def __init__(self, size, **settings):
+        super().__init__(**settings)
+        self.size = size
+
+    def call(self, x):
+        n = self.size
+        _, height, width, channels = x.shape
+        x = ops.reshape(x, (-1, height, width, n, n, channels // n**2))
+        x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+        return ops.reshape(x, (-1, height * n, width * n, channels // n**2))
+
+
+def _block(x, channels, name, dtype):
+    """Two 3x3 convolutions around a shortcut; keeps the shape."""
+    h = layers.ReLU(dtype=dtype)(x)
+    h = layers.Conv2D(channels, 3, padding="same", dtype=dtype, name=f"{name}_a")(h)
+    h = layers.ReLU(dtype=dtype)(h)
+    small = keras.initializers.VarianceScaling(RESIDUAL_SCALE)
+    h = layers.Conv2D(
+        channels,
+        3,
+        padding="same",
+        kernel_initializer=small,
+        dtype=dtype,
+        name=f"{name}_b",
+    )(h)
+    return layers.Add(dtype=dtype)([x, h])
+
+
+def build_encoder(config, dtype="float32"):
+    """Returns the encoder: images (B, H, W, C), 0..1 -> z_mean, z_log_var (B, Z).
+
+    Args:
+        config: a `ModelConfig`.
+        dtype: Keras dtype policy of the inner layers; outputs are float32.
+    """
+    stages = count_stages(config.width, config.height)
+    rows, columns = grid_of(config)
+    unit = PATCH * 2 ** (stages - 1)
+    bottom, right = rows * unit - config.height, columns * unit - config.width
+    shape = (config.height, config.width, config.channels)
+    images = keras.Input(shape, name="images")
+    x = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(images)
+    if bottom or right:
+        x = layers.ZeroPadding2D(((0, bottom), (0, right)), dtype=dtype)(x)
+    x = SpaceToDepth(PATCH, dtype=dtype)(x)  # (B, H/4, W/4, 16C)
+    x = layers.Conv2D(WIDTHS[0], 3, padding="same", dtype=dtype, name="encoder_in")(x)
+    for stage, channels in enumerate(WIDTHS[:stages]):
+        if stage:
+            x = SpaceToDepth(2, dtype=dtype)(x)
+            x = layers.Conv2D(channels, 1, dtype=dtype, name=f"encoder_down{stage}")(x)
+        x = _block(x, channels, f"encoder_block{stage}", dtype)
+    x = layers.Flatten(dtype=dtype)(layers.ReLU(dtype=dtype)(x))
+    z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
+    z_log_var = layers.Dense(
+        config.latent_dim,
+        bias_initializer=keras.initializers.Constant(LOG_VAR_START),
+        dtype="float32",
+        name="z_log_var",
+    )(x)
+    z_log_var = ops.clip(z_log_var, *LOG_VAR_RANGE)
+    return keras.Model(images, [z_mean, z_log_var], name="encoder")
+
+
+def build_decoder(config, dtype="float32"):
+    """Returns the decoder: z (B, Z) -> outputs (B, H, W, C), float32.
+
+    Outputs are means of pixels, or logits for the Bernoulli likelihood; see
+    `vae.losses.to_images`.
+    """
+    stages = count_stages(config.width, config.height)
+    rows, columns = grid_of(config)
+    z = keras.Input((config.latent_dim,), name="z")
+    inner = WIDTHS[stages - 1]
+    x = layers.Dense(rows * columns * inner, dtype=dtype, name="decoder_in")(z)
+    x = layers.Reshape((rows, columns, inner), dtype=dtype)(x)
+    for stage in reversed(range(stages)):
+        x = _block(x, WIDTHS[stage], f"decoder_block{stage}", dtype)
+        if stage:
+            wide = 4 * WIDTHS[stage - 1]
+            x = layers.Conv2D(wide, 1, dtype=dtype, name=f"decoder_up{stage}")(x)
+            x = DepthToSpace(2, dtype=dtype)(x)
+    x = layers.ReLU(dtype=dtype)(x)
+    folded = PATCH * PATCH * config.channels
+    x = layers.Conv2D(folded, 3, padding="same", dtype=dtype, name="decoder_out")(x)
+    x = DepthToSpace(PATCH, dtype=dtype)(x)
+    outputs = ops.cast(x[:, : config.height, : config.width], "float32")
+    bias = MeanImage((config.height, config.width, config.channels), name="mean_image")
+    return keras.Model(z, bias(outputs), name="decoder")
+
+
+@keras.saving.register_keras_serializable("vae")
+class MeanImage(layers.Layer):
+    """Adds one trained value a pixel, so that a decoder can start at the mean image."""
+
+    def __init__(self, image_shape, **settings):
+        super().__init__(dtype="float32", **settings)
+        self.image = self.add_weight(shape=image_shape, initializer="zeros", name="image")
+
+    def call(self, x):
+        return x + self.image
+
+
+class VAE:
+    """An encoder, a decoder and the noise level of a pixel.
+
+    Attributes:
+        config: the `ModelConfig` it was built from.
+        encoder, decoder: Keras models.
+        sigma: scalar variable, standard deviation of a pixel, 0..1.
+    """
+
+    def __init__(self, config, dtype="float32"):
+        self.config = config
+        self.encoder = build_encoder(config, dtype)
+        self.decoder = build_decoder(config, dtype)
+        self.sigma = keras.Variable(1.0, trainable=False, name="sigma")
+
+    def start_from(self, rows):
+        """Starts the decoder at the mean of images, uint8 (N, H, W, C)."""
+        mean = rows.mean(axis=0, dtype=np.float64) / 255.0  # (H, W, C)
+        if self.config.likelihood == "bernoulli":
+            mean = np.clip(mean, 0.01, 0.99)
+            mean = np.log(mean / (1 - mean))
+        self.decoder.get_layer("mean_image").image.assign(mean)
+
+    @property
+    def trainable_variables(self):
+        """Variables that the optimizer updates, in a fixed order."""
+        return self.encoder.trainable_variables + self.decoder.trainable_variables
+
+    @property
+    def arrays(self):
+        """Name -> variable, of all that a saved model holds."""
+        found = {"sigma": self.sigma}
+        for network in (self.encoder, self.decoder):
+            for variable in network.variables:
+                found[f"{network.name}/{variable.path}"] = variable
+        return found

@@ -1,0 +1,110 @@
+"""Arrays and JSON on disk: written whole, checked when read, never executed.
+
+What is read may come from a stranger: only arrays of the names and shapes asked for are
+taken, from inside the file itself, and JSON has a size limit and a schema number.
+"""
+import io
+import json
+
+import h5py
+import numpy as np
+
+from vae.errors import RefusedError, VaeError
+from vae.files import explain, printable, replace_file
+
+SCHEMA = 1
+MAX_JSON_BYTES = 64 << 20
+
+
+def pack_arrays(arrays):
+    """Returns the bytes of an HDF5 file with one dataset an array, checksummed.
+
+    Args:
+        arrays: dict of name -> array.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, array in arrays.items():
+            array = np.asarray(array)
+            checked = {"fletcher32": True} if array.ndim else {}
+            file.create_dataset(_flat(name), data=array, **checked)
+    return buffer.getvalue()
+
+
+def _flat(name):
+    return name.replace("/", ".")
+
+
+def unpack_arrays(path, shapes):
+    """Reads arrays of known names and shapes, and nothing else, from an HDF5 file.
+
+    Args:
+        path: file that `pack_arrays` made.
+        shapes: dict of name -> shape.
+
+    Returns:
+        dict of name -> array.
+
+    Raises:
+        VaeError: the file is missing or damaged, or an array is missing, of another
+            shape, not finite, or not stored in the file itself.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            unknown = set(file) - {_flat(name) for name in shapes}
+            if unknown:
+                raise _bad(path, f"unknown array {sorted(unknown)[0]!r:.80} found")
+            return {
+                name: _read_array(file, path, _flat(name), tuple(shape))
+                for name, shape in shapes.items()
+            }
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, FileNotFoundError) else "damaged"
+        raise _bad(path, f"{reason or 'damaged'}") from error
+
+
+def _read_array(file, path, name, shape):
+    link = file.get(name, getlink=True)
+    stored = file[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(stored, h5py.Dataset) or stored.is_virtual or stored.external:
+        raise _bad(path, f"no array {name!r}")
+    if stored.shape != shape or stored.dtype.kind not in "fi":
+        raise _bad(path, f"{name!r} has shape {stored.shape}, {shape} expected")
+    array = stored[()]
+    if not np.isfinite(array).all():
+        raise _bad(path, f"{name!r} holds values that are not finite")
+    return array
+
+
+def _bad(path, reason):
+    return VaeError(f"{printable(path)}: {reason}; the weights of a model expected")
+
+
+def write_json(path, values):
+    """Writes a dictionary as JSON, whole or not at all, synced to disk."""
+    replace_file(path, (json.dumps(values, indent=1) + "\n").encode(), sync=True)
+
+
+def read_json(path):
+    """Reads a JSON object of a known schema from a file that may be hostile.
+
+    Raises:
+        RefusedError: it is missing, too large, not JSON or of another schema.
+    """
+    name = printable(path)
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_JSON_BYTES + 1)
+        if len(content) > MAX_JSON_BYTES:
+            raise RefusedError(f"{name}: too large, a model's description expected")
+        values = json.loads(content)
+    except OSError as error:
+        raise RefusedError(
+            f"{name}: {explain(error)}; a model directory that train wrote expected"
+        ) from None
+    except (ValueError, RecursionError):
+        raise RefusedError(f"{name}: not JSON, a model's description expected") from None
+    schema = values.get("schema") if isinstance(values, dict) else None
+    if type(schema) is not int or schema != SCHEMA:
+        raise RefusedError(f"{name}: schema {schema!r:.40} found, {SCHEMA} expected")
+    return values

@@ -1,0 +1,218 @@
+"""Batches of training images, shuffled, at any file size and in bounded memory.
+
+Images that fit `HOLD_BYTES` are held as uint8 and shuffled fully. A larger file is read
+in blocks of whole chunks: the blocks in random order, a pool of them at a time, and the
+images of a pool mixed before batches are cut, by one thread that reads ahead. The order
+is a pure function of (seed, epoch), so a resumed run needs nothing but its step.
+"""
+import queue
+import tempfile
+import threading
+
+import numpy as np
+
+from vae.images import resize_image
+
+HOLD_BYTES = 512 << 20  # held in memory, as uint8
+POOL_BYTES = 96 << 20  # a pool; up to three exist at a time
+SAMPLE_IMAGES = 4096  # stand for the training set where all would take too long
+SAMPLE_PARTS = 64
+PREVIEW_BYTES = 64 << 20  # held-out images kept for measuring after each epoch
+
+
+def load_rows(file, start, stop, size, spill_dir=None, watch=iter):
+    """Returns images start..stop of a file at `size`: an array, or a stand-in for one.
+
+    Images are resized once, here. What does not fit `HOLD_BYTES` stays in the file, or,
+    if it had to be resized, goes to a nameless temporary file.
+
+    Args:
+        file: an open `vae.data.ImageFile`.
+        size: (width, height) of the images returned.
+        spill_dir: folder for the temporary file.
+        watch: wraps the list of blocks, to show progress.
+
+    Returns:
+        uint8 (N, H, W, C), or a `FileRows` with the same rows.
+
+    Raises:
+        VaeError: a block can't be read or holds values out of range.
+    """
+    width, height = size
+    same = (width, height) == (file.width, file.height)
+    shape = (stop - start, height, width, file.channels)
+    held = np.prod(shape, dtype=np.int64) <= HOLD_BYTES
+    if not held and same:
+        return FileRows(file, start, stop)
+    rows = np.empty(shape, np.uint8) if held else _spill(shape, spill_dir)
+    for first in watch(range(start, stop, file.block_rows)):
+        block = file.read(first, min(first + file.block_rows, stop))
+        if not same:
+            block = np.stack([resize_image(image, width, height) for image in block])
+        rows[first - start : first - start + len(block)] = block
+    return rows
+
+
+def spread_rows(file, start, stop, size, watch=iter):
+    """Returns images start..stop or, of many, as many as fit `PREVIEW_BYTES`.
+
+    Those are the first of equal parts, so that they spread over the whole stretch.
+    """
+    width, height = size
+    most = max(1, PREVIEW_BYTES // (width * height * file.channels))
+    count = stop - start
+    if count <= most:
+        return load_rows(file, start, stop, size, watch=watch)
+    parts = max(1, most // file.block_rows)
+    length = min(file.block_rows, most)
+    firsts = [start + part * (count - length) // parts for part in range(parts)]
+    loaded = [load_rows(file, at, at + length, size) for at in watch(firsts)]
+    return np.concatenate(loaded)
+
+
+def sample_rows(rows):
+    """Returns training images that stand for all: those of equal parts, in order.
+
+    Args:
+        rows: what `load_rows` returned.
+
+    Returns:
+        uint8 (M, H, W, C), at most `SAMPLE_IMAGES` of them.
+    """
+    count = len(rows)
+    if count <= SAMPLE_IMAGES:
+        return rows[0:count]
+    length = max(1, SAMPLE_IMAGES // SAMPLE_PARTS)
+    firsts = np.linspace(0, count - length, SAMPLE_PARTS).astype(int)
+    return np.concatenate([rows[at : at + length] for at in firsts])
+
+
+def _spill(shape, folder):
+    with tempfile.TemporaryFile(dir=folder) as file:  # the map keeps it alive
+        return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+class FileRows:
+    """A stretch of an `ImageFile` that is too large to hold."""
+
+    def __init__(self, file, start, stop):
+        self._file, self._start = file, start
+        self.shape = (stop - start, file.height, file.width, file.channels)
+        self.block_rows = file.block_rows
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        """Returns a contiguous slice as uint8 (B, H, W, C)."""
+        start, stop, _ = rows.indices(len(self))
+        return self._file.read(self._start + start, self._start + stop)
+
+
+def count_batches(count, batch_size):
+    """Returns the number of batches an epoch: no batch is larger than `batch_size`."""
+    return -(-count // batch_size)
+
+
+def cut_batches(rows, batch_size, seed, epoch, first=0):
+    """Yields the batches of one epoch, each row exactly once.
+
+    Batches differ in size by one image at most, so that none is a small remainder.
+
+    Args:
+        rows: uint8 (N, H, W, C) array or `FileRows`.
+        first: index of the first batch to yield, for a resumed epoch.
+
+    Yields:
+        uint8 (B, H, W, C)
+    """
+    count = len(rows)
+    batches = count_batches(count, batch_size)
+    bounds = [index * count // batches for index in range(batches + 1)]
+    if type(rows) is np.ndarray:
+        order = np.random.default_rng([seed, epoch]).permutation(count)
+        for index in range(first, batches):
+            yield rows[order[bounds[index] : bounds[index + 1]]]
+        return
+    plan, skipped = plan_pools(rows, seed, epoch), 0
+    while plan and skipped + plan[0].rows <= bounds[first]:
+        skipped += plan.pop(0).rows
+    kept, offset = None, bounds[first] - skipped
+    index = first
+    for pool, order in _read_ahead(rows, plan):
+        order = order[offset:]
+        offset = 0
+        while index < batches:
+            missing = bounds[index + 1] - bounds[index] - (0 if kept is None else len(kept))
+            part = pool[order[:missing]]
+            batch = part if kept is None else np.concatenate([kept, part])
+            order = order[missing:]
+            if len(part) < missing:
+                kept = batch
+                break
+            kept = None
+            index += 1
+            yield batch
+
+
+class Pool:
+    """Blocks that are read together, and the order their images leave in."""
+
+    def __init__(self, blocks, block_rows, count, rng):
+        self.spans = [(b * block_rows, min((b + 1) * block_rows, count)) for b in blocks]
+        self.rows = sum(stop - start for start, stop in self.spans)
+        self.order = rng.permutation(self.rows)
+
+
+def plan_pools(rows, seed, epoch):
+    """Returns the epoch's list of `Pool`, a pure function of (seed, epoch, form)."""
+    rng = np.random.default_rng([seed, epoch])
+    count, *shape = rows.shape
+    image_bytes = int(np.prod(shape))
+    block_rows = getattr(rows, "block_rows", max(1, (1 << 20) // image_bytes))
+    blocks = rng.permutation(-(-count // block_rows))
+    size = max(1, POOL_BYTES // (block_rows * image_bytes))
+    groups = [blocks[at : at + size] for at in range(0, len(blocks), size)]
+    return [Pool(group, block_rows, count, rng) for group in groups]
+
+
+def _read_ahead(rows, plan):
+    """Yields (images, order) of each pool; a thread reads the next one meanwhile."""
+    ready, stop = queue.Queue(maxsize=1), threading.Event()
+
+    def put(item):
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def read():
+        try:
+            for pool in plan:
+                put((_read_pool(rows, pool, stop), pool.order))
+        except BaseException as error:  # raised again where the batches are used
+            put(error)
+        put(None)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _read_pool(rows, pool, stop):
+    images = np.empty((pool.rows, *rows.shape[1:]), np.uint8)
+    at = 0
+    for first, last in sorted(pool.spans):
+        if stop.is_set():
+            break
+        images[at : at + last - first] = rows[first:last]
+        at += last - first
+    return images
