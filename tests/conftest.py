@@ -84,8 +84,8 @@ def faces_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_model(faces_file, tmp_path_factory):
-    """A model directory, trained for three epochs."""
+    """A model directory, trained for thirty epochs."""
     output = tmp_path_factory.mktemp("model") / "out"
-    options = ["--epochs", "3", "--batch-size", "16", "--latent-dim", "4"]
+    options = ["--epochs", "30", "--batch-size", "16", "--latent-dim", "4"]
     assert main(["train", *options, str(faces_file), str(output)]) == 0
     return output

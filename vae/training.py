@@ -80,7 +80,9 @@ class Trainer:
     def __init__(self, model, config, count):
         self.model, self.config = model, config
         self.batches = count_batches(count, config.batch_size)
-        self.optimizer = keras.optimizers.Adam(global_clipnorm=CLIP_NORM)
+        self.optimizer = keras.optimizers.Adam(
+            global_clipnorm=CLIP_NORM, name="adam"
+        )
         self.optimizer.build(model.trainable_variables)
         self._pixels = math.prod(model.encoder.input_shape[1:])
         images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8)

@@ -172,11 +172,11 @@ class Session:
 
     def _keep_best(self):
         arrays = self.model.arrays
-        self.best = {name: np.array(variable) for name, variable in arrays.items()}
+        self.best = {name: variable.numpy() for name, variable in arrays.items()}
 
     def _save_checkpoint(self):
         """Saves the state, and the best model so far as the one that others load."""
-        arrays = {name: np.array(v) for name, v in self.trainer.arrays.items()}
+        arrays = {name: v.numpy() for name, v in self.trainer.arrays.items()}
         arrays |= {f"best/{name}": array for name, array in self.best.items()}
         state = {
             "model": self.request.model.to_dict(),

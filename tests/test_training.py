@@ -1,0 +1,165 @@
+"""What a training writes, shows and refuses to save."""
+import csv
+import json
+
+import numpy as np
+import pytest
+from conftest import make_faces, write_h5
+from PIL import Image
+
+from vae.commands.train import Session
+from vae.config import ModelConfig, TrainConfig
+from vae.model import VAE
+from vae.training import Progress, Trainer
+
+QUICK = ["--epochs", "1", "--batch-size", "16", "--latent-dim", "2"]
+
+
+def make_trainer(rows=32, **settings):
+    config = TrainConfig(batch_size=16, precision="float32", **settings)
+    model = VAE(ModelConfig(width=20, height=24, latent_dim=3))
+    return Trainer(model, config, rows)
+
+
+def test_loss_parts_add_up_and_fall():
+    trainer, progress, images = make_trainer(), Progress(), make_faces(16)
+    losses = []
+    for _ in range(40):
+        parts = trainer.train_step(images, progress)
+        total = parts["reconstruction_loss"] + parts["kl_loss"]
+        assert parts["loss"] == pytest.approx(total, rel=1e-6)
+        losses.append(parts["loss"])
+        progress.step += 1
+    assert losses[-1] < losses[0] - 500
+
+
+def test_the_step_is_traced_once_for_all_batch_sizes():
+    trainer, progress = make_trainer(), Progress()
+    for count in (16, 15, 16, 3):
+        trainer.train_step(make_faces(count), progress)
+    assert trainer._step.experimental_get_tracing_count() == 1
+
+
+def test_noise_depends_on_the_step_and_the_seed():
+    def loss(seed, step):
+        trainer = make_trainer(seed=seed)
+        for variable in trainer.model.trainable_variables:
+            shape = variable.shape
+            variable.assign(np.random.default_rng(0).normal(size=shape) * 0.1)
+        return trainer.train_step(make_faces(16), Progress(step=step))["loss"]
+
+    assert loss(0, 5) == loss(0, 5)
+    assert len({loss(0, 5), loss(0, 6), loss(1, 5)}) == 3
+
+
+def test_beta_grows_over_the_warm_up():
+    trainer = make_trainer(beta=2.0, kl_warmup=4)
+    found = [trainer.beta(Progress(epoch=e, step_in_epoch=s))
+             for e, s in ((0, 0), (1, 1), (4, 0), (9, 0))]
+    assert found == [0.0, 0.75, 2.0, 2.0]
+
+
+def test_the_rate_warms_up_and_falls_to_a_hundredth():
+    trainer = make_trainer(learning_rate=1.0, epochs=100)
+    rates = [trainer.learning_rate(step) for step in range(201)]
+    assert rates[0] == pytest.approx(1 / 20, rel=0.01)
+    assert max(rates) == pytest.approx(1, abs=0.05)
+    assert rates[200] == pytest.approx(0.01)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(
+    tmp_path, run_cli, faces_file, monkeypatch
+):
+    output, seen = tmp_path / "out", []
+
+    def poison(session, losses, original=Session.on_step):
+        original(session, losses)
+        seen.append([v.numpy() for v in session.trainer.arrays.values()])
+        if len(seen) == 3:
+            session.trainer.beta = lambda progress: float("nan")
+
+    monkeypatch.setattr(Session, "on_step", poison)
+    status, _, err = run_cli("train", *QUICK, faces_file, output)
+    assert status == 1
+    assert err.splitlines()[-1].startswith(
+        "vae.py train: error: --learning-rate: the loss is not finite at step 3 with"
+    )
+    names = sorted(path.name for path in (output / "checkpoints").iterdir())
+    assert names == ["step-00000000", "step-00000003"]
+    assert all(np.isfinite(array).all() for array in seen[-1])
+
+
+def test_an_extreme_learning_rate_never_saves_nan(tmp_path, run_cli, faces_file):
+    arguments = [*QUICK, "--learning-rate", "1e6", faces_file, tmp_path / "out"]
+    status, _, err = run_cli("train", *arguments)
+    assert status in (0, 1)
+    if status == 1:
+        assert "--learning-rate: the loss is not finite" in err.splitlines()[-1]
+
+
+def test_the_model_directory_holds_what_is_promised(tiny_model):
+    names = {path.name for path in tiny_model.iterdir()} - {".lock"}
+    assert names == {
+        "metadata.json", "weights.h5", "latent.npz", "saved_model", "checkpoints",
+        "history.csv", "history.png", "previews",
+    }
+    rows = list(csv.DictReader((tiny_model / "history.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 31))
+    for row in rows:
+        parts = float(row["reconstruction_loss"]) + float(row["kl_loss"])
+        assert float(row["loss"]) == pytest.approx(parts, rel=1e-6)
+    metadata = json.loads((tiny_model / "metadata.json").read_text())
+    assert metadata["model"] == {
+        "width": 20, "height": 24, "channels": 3, "latent_dim": 4,
+        "likelihood": "gaussian",
+    }
+    text = (tiny_model / "metadata.json").read_text()
+    assert str(tiny_model.parent) not in text  # no path of this machine
+
+
+def test_previews_show_inputs_above_reconstructions(tiny_model):
+    sheets = sorted((tiny_model / "previews").iterdir())
+    names = [f"epoch-{epoch:04}.png" for epoch in range(3, 31, 3)]
+    assert [sheet.name for sheet in sheets] == names
+    sheet = np.asarray(Image.open(sheets[-1]))
+    assert sheet.shape == (48, 6 * 22 - 2, 3)  # six held out, a gap of two
+    np.testing.assert_array_equal(sheet[:24, :20], make_faces(60)[54])
+
+
+def test_the_last_tenth_is_held_out_and_a_file_can_be(tmp_path, run_cli, faces_file):
+    _, _, err = run_cli("train", *QUICK, faces_file, tmp_path / "a")
+    assert err.startswith("54 images of 20 x 24, 6 held out, 4 steps an epoch")
+    extra = write_h5(tmp_path / "v.h5", make_faces(9, seed=5))
+    arguments = ["--layout", "rows-first", "--validation", extra, faces_file]
+    _, _, err = run_cli("train", *QUICK, *arguments, tmp_path / "b")
+    assert err.startswith("60 images of 20 x 24, 9 held out")
+
+
+def test_without_held_out_images_the_last_epoch_is_exported(
+    tmp_path, run_cli, faces_file
+):
+    arguments = [*QUICK, "--validation-split", "0", faces_file, tmp_path / "out"]
+    status, out, err = run_cli("train", *arguments)
+    assert (status, out) == (0, f"model: {tmp_path / 'out'}\n")
+    assert "60 images of 20 x 24, 0 held out" in err
+
+
+def test_patience_ends_a_run_that_gets_no_better(tmp_path, run_cli, faces_file):
+    options = ["--epochs", "50", "--patience", "2", "--learning-rate", "0"]
+    output = tmp_path / "out"
+    assert run_cli("train", *options, "--latent-dim", 2, faces_file, output)[0] == 0
+    assert len((output / "history.csv").read_text().splitlines()) == 1 + 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 17])
+def test_a_file_of_any_few_images_trains(tmp_path, run_cli, count):
+    file = write_h5(tmp_path / "few.h5", make_faces(count, 16, 16))
+    assert run_cli("train", *QUICK, file, tmp_path / "out")[0] == 0
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "discretized"])
+def test_other_likelihoods_train_on_gray(tmp_path, run_cli, likelihood):
+    file = write_h5(tmp_path / "gray.h5", make_faces(20, 16, 16, channels=1))
+    options = [*QUICK, "--likelihood", likelihood]
+    status, _, err = run_cli("train", *options, file, tmp_path / "out")
+    assert status == 0, err
