@@ -17,6 +17,9 @@ setup(
     python_requires=">=3.11",
     packages=["vae", "vae.checks", "vae.commands"],
     install_requires=(HERE / "requirements.txt").read_text().split(),
-    extras_require={"test": ["pytest>=8,<10", "hypothesis>=6.100,<7"]},
+    extras_require={
+        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7"],
+        "video": ["av>=14,<19"],
+    },
     entry_points={"console_scripts": ["vae = vae.cli:main"]},
 )

@@ -3,7 +3,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 WIDTH, PANEL, MARGIN = 720, 220, 56  # pixels
-TRAIN, HELD_OUT, GRID, TEXT = (31, 95, 180), (214, 90, 30), (225, 225, 225), (60, 60, 60)
+TRAIN, HELD_OUT = (31, 95, 180), (214, 90, 30)
+GRID, TEXT = (225, 225, 225), (60, 60, 60)
 PANELS = (
     ("loss, nats an image", ("loss", "val_loss")),
     ("reconstruction loss", ("reconstruction_loss", "val_reconstruction_loss")),
@@ -42,6 +43,7 @@ def _draw_panel(draw, top, title, names, history):
         if name in history[-1]
     }
     values = np.concatenate(list(curves.values()))
+    values = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
     low, high = np.quantile(values, [OUTLIERS / 2, 1 - OUTLIERS / 2])
     pad = 0.05 * (high - low) or max(1e-6, abs(high) * 0.05)
     low, high = low - pad, high + pad
@@ -54,11 +56,10 @@ def _draw_panel(draw, top, title, names, history):
 
 def _points(box, curve, low, high):
     left, top, right, bottom = box
+    curve = np.repeat(curve, 2) if len(curve) == 1 else curve
     share = (np.clip(curve, low, high) - low) / (high - low)
-    xs = np.linspace(left, right, max(2, len(curve)))
-    if len(curve) == 1:
-        share = np.repeat(share, 2)
-    return [(float(x), float(bottom - y * (bottom - top))) for x, y in zip(xs, share)]
+    points = zip(np.linspace(left, right, len(curve)), bottom - share * (bottom - top))
+    return [(float(x), float(y)) for x, y in points if np.isfinite(y)]
 
 
 def _draw_grid(draw, box, low, high, epochs):

@@ -40,10 +40,14 @@ def describe_output(output):
     """
     name = printable(output)
     if os.path.lexists(output) and not os.path.isdir(output):
-        kind = "a dangling link" if os.path.islink(output) else "a file"
+        kind = "a file" if os.path.exists(output) else "a dangling link"
         raise RefusedError(f"{name}: {kind} found, a folder expected")
     folder = os.path.abspath(output)
     while not os.path.isdir(folder):
+        if os.path.lexists(folder):
+            raise RefusedError(
+                f"{name}: below {printable(folder)}, which is a file, a folder expected"
+            )
         folder = os.path.dirname(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise RefusedError(f"{name}: permission denied, a folder to write expected")
@@ -83,7 +87,7 @@ def locked(output):
 def clear(output):
     """Removes what an earlier training wrote, and nothing else."""
     for name in OWN_FILES:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(os.path.join(output, name))
     for name in OWN_FOLDERS:
         folder = os.path.join(output, name)
@@ -115,52 +119,64 @@ def save_checkpoint(output, step, arrays, state):
         "arrays.h5": pack_arrays(arrays),
         "state.json": json.dumps({"schema": SCHEMA, **state}).encode(),
     }
+    hashes = {name: _digest(content) for name, content in files.items()}
+    manifest = {"schema": SCHEMA, "step": step, "files": hashes}
+    files["MANIFEST.json"] = json.dumps(manifest, indent=1).encode()
     try:
-        os.makedirs(aside)
-        hashes = {name: _digest(content) for name, content in files.items()}
-        manifest = {"schema": SCHEMA, "step": step, "files": hashes}
-        files["MANIFEST.json"] = json.dumps(manifest, indent=1).encode()
-        for name, content in files.items():  # the manifest is the last
-            with open(os.path.join(aside, name), "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        sync_folder(aside)
+        _write_folder(aside, files)
         _publish(aside, os.path.join(folder, f"step-{step:08d}"))
         sync_folder(folder)
-        for old in list_checkpoints(output)[KEPT:]:
-            _remove(os.path.join(folder, old))
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise VaeError(
             f"{printable(output)}: step {step} can't be saved ({explain(error)});"
             " earlier checkpoints are intact"
         ) from error
+    for old in list_checkpoints(output)[KEPT:]:
+        with contextlib.suppress(OSError):  # one too many does no harm
+            shutil.rmtree(_hide(os.path.join(folder, old)))
 
 
 def _digest(content):
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def _write_folder(folder, files):
+    os.makedirs(folder)
+    for name, content in files.items():
+        with open(os.path.join(folder, name), "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(folder)
+
+
 def _publish(aside, final):
-    if os.path.isdir(final):
-        _remove(final)
-    os.rename(aside, final)
+    """Puts a checkpoint in place; an older one of the same step goes after that."""
+    doomed = _hide(final) if os.path.isdir(final) else None
+    try:
+        os.rename(aside, final)
+    except OSError:
+        if doomed:
+            os.rename(doomed, final)
+        raise
+    if doomed:
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _remove(folder):
-    """Takes a checkpoint out of sight at once, then deletes it."""
+def _hide(folder):
+    """Takes a checkpoint out of the list; returns where it is now."""
     parent, name = os.path.split(folder)
     doomed = os.path.join(parent, f".del-{name}-{os.getpid()}")
     os.rename(folder, doomed)
-    shutil.rmtree(doomed)
+    return doomed
 
 
 def list_checkpoints(output):
     """Returns the folder names of all checkpoints, newest first, damaged ones too."""
     try:
         names = os.listdir(os.path.join(output, "checkpoints"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     steps = [name for name in names if _STEP_NAME.match(name)]
     return sorted(steps, key=lambda name: int(_STEP_NAME.match(name)[1]), reverse=True)
@@ -170,8 +186,9 @@ def sweep(output):
     """Removes what a killed save left behind; call it with the lock held."""
     folder = os.path.join(output, "checkpoints")
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        if _LITTER_NAME.match(name):
-            shutil.rmtree(os.path.join(folder, name))
+        path = os.path.join(folder, name)
+        if _LITTER_NAME.match(name) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def find_checkpoint(output, warn):

@@ -1,8 +1,8 @@
 """Command line: parsers, argument types, dispatch, and errors to exit status.
 
 A command runs in two steps, each its own module: `vae.checks.NAME` refuses what can't
-work before TensorFlow starts and anything is written, `vae.commands.NAME` does the work.
-Both are imported here, on dispatch, so that `-h` costs nothing.
+work before TensorFlow starts and anything is written, `vae.commands.NAME` does the
+work. Both are imported here, on dispatch, so that `-h` costs nothing.
 """
 import argparse
 import os
@@ -15,10 +15,14 @@ from importlib import import_module
 
 from vae import __version__
 from vae.config import (
+    AUGMENTS,
+    COMPRESSIONS,
+    FITS,
     LAYOUTS,
     LIKELIHOODS,
     PRECISIONS,
     ModelConfig,
+    PrepareConfig,
     SampleConfig,
     TrainConfig,
 )
@@ -33,12 +37,17 @@ def main(argv=None):
     """
     args = build_parser().parse_args(argv)
     try:
-        return _run(args)
+        status = _run(args)
+        sys.stdout.flush()
+        return status
     except VaeError as error:
         print(f"vae.py {args.command}: error: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of our output left; there is no one to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _run(args):
@@ -86,6 +95,7 @@ def build_parser():
     _add_train(commands)
     _add_sample(commands)
     _add_reconstruct(commands)
+    _add_prepare(commands)
     return parser
 
 
@@ -111,6 +121,7 @@ def _add_train(commands):
     _add_sizes(parser, "resize to it (default: the file's own)")
     add("layout", "which axis is which, for a file that is not square", choices=LAYOUTS)
     model("likelihood", "how pixels are scored", choices=LIKELIHOODS)
+    model("augment", "invent faces; none: the actor's own alone", choices=AUGMENTS)
     add("beta", "weight of the KL term", float)
     add("kl_warmup", "epochs over which beta grows from 0", int)
     add("validation_split", "share held out, the last of the file", float)
@@ -172,6 +183,44 @@ def _add_reconstruct(commands):
     parser.add_argument("input", help="model directory, as train wrote it")
     parser.add_argument("inputdir", help="folder of crops, searched recursively")
     parser.add_argument("output", help="folder for the reconstructions")
+
+
+def _add_prepare(commands):
+    parser = _add_command(commands, "prepare", "make an HDF5 file that train reads")
+    add = _option_of(parser, PrepareConfig)
+    for side in ("width", "height"):
+        parser.add_argument(
+            f"--{side}",
+            type=_number(int),
+            metavar="PIXELS",
+            help=f"{side} of the images (default: their own if they agree, else 112)",
+        )
+    add("fit", "how an image of another shape gets it", choices=FITS)
+    add("every", "take one of so many frames of a video", int)
+    add("min_confidence", "skip OpenFace crops below it", float)
+    add("hdf5_dataset_name", "dataset to read from an HDF5 input", metavar="NAME")
+    add("layout", "which axis is which in an HDF5 input", choices=LAYOUTS)
+    add("compression", "of the output", choices=COMPRESSIONS)
+    add("duplicate_distance", "gray levels under which two are one", float)
+    add("blur_ratio", "share of the median sharpness", float)
+    add("outlier_score", "robust deviations from the average face", float)
+    flags = {
+        "dedupe": "drop near duplicates, and show them in OUTPUT.duplicates.png",
+        "drop-blurred": "drop blurred images, and show them in OUTPUT.blurred.png",
+        "drop-outliers": "drop images far from the average, and show them likewise",
+        "append": "add to the file that is in output",
+        "overwrite": "replace the file that is in output",
+    }
+    for name, text in flags.items():
+        text = f"{text} (default: off)"
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="input",
+        help="folder of crops, image, video or HDF5 file",
+    )
+    parser.add_argument("output", help="HDF5 file to write")
 
 
 def _add_overwrite(parser):

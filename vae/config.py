@@ -10,9 +10,19 @@ from vae.errors import RefusedError
 
 LIKELIHOODS = ("gaussian", "bernoulli", "discretized")
 LAYOUTS = ("auto", "width-first", "rows-first")
+AUGMENTS = ("none", "light", "full")
 PRECISIONS = ("auto", "float32", "bfloat16")
+FITS = ("crop", "pad", "stretch")
+COMPRESSIONS = ("none", "gzip")
 MAX_SIDE = 1024  # pixels; a larger face crop is a mistake or an attack
 MAX_LATENT_DIM = 4096
+FALLBACK_SIDE = 112  # pixels of a prepared image where the inputs don't agree
+
+
+def option_name(field_name):
+    """Returns the command-line option that sets a field."""
+    prefix = "--input-" if field_name in ("width", "height") else "--"
+    return prefix + field_name.replace("_", "-")
 
 
 def _limit(default, low=None, high=None, choices=None):
@@ -26,13 +36,13 @@ def _check(config):
         value, limits = getattr(config, item.name), item.metadata
         problem = _problem(value, item.type, limits)
         if problem:
-            option = "--" + item.name.replace("_", "-")
-            raise RefusedError(f"{option}: {value!r} found, {problem} expected")
+            option = option_name(item.name)
+            raise RefusedError(f"{option}: {value!r:.80} found, {problem} expected")
 
 
 def _problem(value, kind, limits):
     """What was expected of `value`, or None when it is fine."""
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and type(value) is int and abs(value) < 2**53:
         value = float(value)
     if type(value) is not kind:
         return f"a value of type {kind.__name__}"
@@ -87,6 +97,7 @@ class ModelConfig(_Config):
     channels: int = _limit(3, 1, 3)  # 3: RGB, 1: gray
     latent_dim: int = _limit(30, 1, MAX_LATENT_DIM)
     likelihood: str = _limit("gaussian", choices=LIKELIHOODS)
+    augment: str = _limit("full", choices=AUGMENTS)  # none: no reader of strangers
 
 
 @dataclass(frozen=True)
@@ -118,3 +129,18 @@ class SampleConfig(_Config):
     steps: int = _limit(10, 1, 100_000)  # pictures a walk
     seed: int = _limit(0, 0, 2**31 - 1)
     output_dir: str = _limit("samples/")
+
+
+@dataclass(frozen=True)
+class PrepareConfig(_Config):
+    """How pictures become a data file, and which of them look bad."""
+
+    hdf5_dataset_name: str = _limit("data")
+    layout: str = _limit("auto", choices=LAYOUTS)
+    fit: str = _limit("crop", choices=FITS)
+    compression: str = _limit("none", choices=COMPRESSIONS)
+    every: int = _limit(1, 1, 1_000_000)  # frames of a video, one of them kept
+    min_confidence: float = _limit(0.0, 0.0, 1.0)  # OpenFace's, of a crop that is kept
+    duplicate_distance: float = _limit(0.75, 0.0, 255.0)  # gray levels, RMS at 16x16
+    blur_ratio: float = _limit(0.3, 0.0, 1.0)  # of the median sharpness
+    outlier_score: float = _limit(8.0, 0.0, 1e6)  # robust standard deviations

@@ -15,11 +15,13 @@ import numpy as np
 
 from vae.config import LAYOUTS, MAX_SIDE
 from vae.errors import RefusedError, VaeError
+from vae.files import explain, printable
 
 MAX_CHUNK_BYTES = 64 << 20  # one chunk is decompressed at a time, whole
 TARGET_BLOCK_BYTES = 1 << 20  # what one read asks for, rounded to whole chunks
 MAX_FILL_FACTOR = 1100  # gzip reaches about 1030:1; more was declared, not written
 FINGERPRINT_BLOCKS = 64
+_DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # as h5py says it
 KINDS = "uint8, or float16, float32 or float64 between 0 and 1"
 
 
@@ -59,15 +61,18 @@ class ImageFile:
             RefusedError: the file or the dataset is not what this tool reads.
         """
         self.path, self.dataset_name = path, dataset_name
+        self._name = f"{printable(path)}: dataset {dataset_name!r}"
         self._file = _open_file(path)
         try:
-            self._dataset = _find_dataset(self._file, path, dataset_name)
-            self._name = f"{path}: dataset {dataset_name!r}"
+            self._dataset = _find_dataset(self._file, printable(path), dataset_name)
             _check_form(self._dataset, self._name)
             _check_storage(self._dataset, self._name)
             self.layout = _decide_layout(self._dataset, layout, size)
-        except BaseException:
+        except BaseException as error:
             self._file.close()
+            if isinstance(error, _DAMAGE):
+                reason = f"can't be read ({_reason(error)}), images expected"
+                raise RefusedError(f"{self._name}: {reason}") from error
             raise
         self.count, first, second, self.channels = self._dataset.shape
         if self.layout.width_first:
@@ -92,11 +97,10 @@ class ImageFile:
         """
         try:
             block = self._dataset[start:stop]  # (B, H, W, C) or (B, W, H, C)
-        except OSError as error:
-            reason = str(error).replace("\n", " ")
+        except (OSError, RuntimeError) as error:
             raise VaeError(
-                f"{self._name}: images {start} to {stop - 1} can't be read ({reason});"
-                " copy the file again"
+                f"{self._name}: images {start} to {stop - 1} can't be read"
+                f" ({_reason(error)}); copy the file again"
             ) from error
         if block.dtype != np.uint8:
             self._check_range(block, start)
@@ -127,18 +131,25 @@ class ImageFile:
         return digest.hexdigest()
 
 
+def _reason(error):
+    text = str(error.args[-1] if error.args else error)
+    return printable(" ".join(text.split()))
+
+
 def _open_file(path):
+    name = printable(path)
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        raise RefusedError(f"{path}: {error.strerror}, an HDF5 file expected") from None
+        reason = explain(error)
+        raise RefusedError(f"{name}: {reason}, an HDF5 file expected") from None
     if not stat.S_ISREG(mode):  # opening a named pipe would wait for ever
         what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
-        raise RefusedError(f"{path}: {what}, an HDF5 file expected")
+        raise RefusedError(f"{name}: {what}, an HDF5 file expected")
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise RefusedError(f"{path}: {_open_problem(path, str(error))}") from None
+        raise RefusedError(f"{name}: {_open_problem(path, str(error))}") from None
 
 
 def _open_problem(path, reason):
@@ -146,7 +157,7 @@ def _open_problem(path, reason):
         return "an empty file, an HDF5 file expected"
     if not os.access(path, os.R_OK):
         return "permission denied"
-    if "lock" in reason:
+    if "unable to lock" in reason:
         return "another program is writing it; wait until it is done"
     if "truncated" in reason:
         return "truncated, a whole HDF5 file expected; copy it again"
@@ -182,7 +193,7 @@ def _list_datasets(file):
 
     def collect(name, item):
         if isinstance(item, h5py.Dataset):
-            found.append(f"{name} {item.shape}")
+            found.append(f"{printable(name)} {item.shape}")
         return True if len(found) == 20 else None
 
     file.visititems(collect)  # hard links only
@@ -257,7 +268,8 @@ def _decide_layout(dataset, layout, size):
     return Layout(
         True,
         f"--layout: images of {first} x {second} are read as {first} wide and {second}"
-        " high, the documented order; say --layout rows-first if they lie on their side",
+        " high, the documented order; say --layout rows-first if they lie on their"
+        " side",
     )
 
 

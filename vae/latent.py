@@ -6,7 +6,7 @@ import numpy as np
 from vae.errors import VaeError
 from vae.files import printable, replace_file
 
-RIDGE = 1e-6  # keeps a covariance of few images positive definite
+MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 
 
 def summarise(z_mean):
@@ -50,6 +50,8 @@ def load_statistics(path, latent_dim):
     }
     try:
         with np.load(path, allow_pickle=False) as file:
+            if sum(member.file_size for member in file.zip.infolist()) > MAX_BYTES:
+                raise ValueError("too large")
             found = {name: file[name] for name in shapes}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise VaeError(
@@ -69,9 +71,9 @@ def draw_walks(statistics, walks, steps, seed):
     """Draws points like those of the training set, and walks from each to the next.
 
     Points are drawn from a Gaussian with the training set's mean and covariance. A walk
-    turns from one to the other at a constant angle (spherical interpolation, White 2016,
-    arXiv 1609.04468) in the whitened space, so that no point on it is untypical. A walk
-    stops one step short of its end, which is the first picture of the next walk.
+    turns from one to the other at a constant angle (spherical interpolation, White
+    2016, arXiv 1609.04468) in the whitened space, so that no point on it is untypical.
+    A walk stops one step short of its end, which is the first picture of the next walk.
 
     Returns:
         (walks, steps, Z) float32
@@ -82,9 +84,14 @@ def draw_walks(statistics, walks, steps, seed):
     path = np.stack(
         [interpolate(a, b, fractions) for a, b in zip(points[:-1], points[1:])]
     )
-    covariance = statistics["covariance"].astype(np.float64)
-    root = np.linalg.cholesky(covariance + RIDGE * np.eye(len(covariance)))
-    return (path @ root.T + statistics["mean"]).astype(np.float32)
+    root = _square_root(statistics["covariance"].astype(np.float64))
+    return (path @ root + statistics["mean"]).astype(np.float32)
+
+
+def _square_root(covariance):
+    """The symmetric root; that of few images has no inverse, which is no matter."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def interpolate(start, end, fractions):

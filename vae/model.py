@@ -15,6 +15,7 @@ WIDTHS = (32, 64, 128, 192, 256)  # channels of each stage
 LARGEST_GRID = 8  # stages are added until the innermost grid is smaller
 RESIDUAL_SCALE = 0.01  # variance of a block's last kernel: a block starts as identity
 LOG_VAR_START = -3.0
+CHANGE_SCALE = 0.15  # of 0..1, a typical change of a pixel
 
 
 def count_stages(width, height):
@@ -82,6 +83,24 @@ def _block(x, channels, name, dtype):
     return layers.Add(dtype=dtype)([x, h])
 
 
+def _trunk(x, config, dtype):
+    """Images (B, H, W, C) to one row of features each; odd sizes are padded."""
+    stages = count_stages(config.width, config.height)
+    rows, columns = grid_of(config)
+    unit = PATCH * 2 ** (stages - 1)
+    bottom, right = rows * unit - config.height, columns * unit - config.width
+    if bottom or right:
+        x = layers.ZeroPadding2D(((0, bottom), (0, right)), dtype=dtype)(x)
+    x = SpaceToDepth(PATCH, dtype=dtype)(x)  # (B, H/4, W/4, 16C)
+    x = layers.Conv2D(WIDTHS[0], 3, padding="same", dtype=dtype, name="in")(x)
+    for stage, channels in enumerate(WIDTHS[:stages]):
+        if stage:
+            x = SpaceToDepth(2, dtype=dtype)(x)
+            x = layers.Conv2D(channels, 1, dtype=dtype, name=f"down{stage}")(x)
+        x = _block(x, channels, f"block{stage}", dtype)
+    return layers.Flatten(dtype=dtype)(layers.ReLU(dtype=dtype)(x))
+
+
 def build_encoder(config, dtype="float32"):
     """Returns the encoder: images (B, H, W, C), 0..1 -> z_mean, z_log_var (B, Z).
 
@@ -89,23 +108,9 @@ def build_encoder(config, dtype="float32"):
         config: a `ModelConfig`.
         dtype: Keras dtype policy of the inner layers; outputs are float32.
     """
-    stages = count_stages(config.width, config.height)
-    rows, columns = grid_of(config)
-    unit = PATCH * 2 ** (stages - 1)
-    bottom, right = rows * unit - config.height, columns * unit - config.width
-    shape = (config.height, config.width, config.channels)
-    images = keras.Input(shape, name="images")
+    images = keras.Input((config.height, config.width, config.channels), name="images")
     x = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(images)
-    if bottom or right:
-        x = layers.ZeroPadding2D(((0, bottom), (0, right)), dtype=dtype)(x)
-    x = SpaceToDepth(PATCH, dtype=dtype)(x)  # (B, H/4, W/4, 16C)
-    x = layers.Conv2D(WIDTHS[0], 3, padding="same", dtype=dtype, name="encoder_in")(x)
-    for stage, channels in enumerate(WIDTHS[:stages]):
-        if stage:
-            x = SpaceToDepth(2, dtype=dtype)(x)
-            x = layers.Conv2D(channels, 1, dtype=dtype, name=f"encoder_down{stage}")(x)
-        x = _block(x, channels, f"encoder_block{stage}", dtype)
-    x = layers.Flatten(dtype=dtype)(layers.ReLU(dtype=dtype)(x))
+    x = _trunk(x, config, dtype)
     z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
     z_log_var = layers.Dense(
         config.latent_dim,
@@ -115,6 +120,19 @@ def build_encoder(config, dtype="float32"):
     )(x)
     z_log_var = ops.clip(z_log_var, *LOG_VAR_RANGE)
     return keras.Model(images, [z_mean, z_log_var], name="encoder")
+
+
+def build_reader(config, dtype="float32"):
+    """Returns the reader of strangers: change (B, H, W, C) -> z_mean (B, Z).
+
+    What goes in is an image less the average image of the person in it, so that little
+    is left of who that is.
+    """
+    change = keras.Input((config.height, config.width, config.channels), name="change")
+    x = layers.Rescaling(1 / CHANGE_SCALE, dtype=dtype)(change)
+    x = _trunk(x, config, dtype)
+    z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
+    return keras.Model(change, z_mean, name="reader")
 
 
 def build_decoder(config, dtype="float32"):
@@ -127,17 +145,17 @@ def build_decoder(config, dtype="float32"):
     rows, columns = grid_of(config)
     z = keras.Input((config.latent_dim,), name="z")
     inner = WIDTHS[stages - 1]
-    x = layers.Dense(rows * columns * inner, dtype=dtype, name="decoder_in")(z)
+    x = layers.Dense(rows * columns * inner, dtype=dtype, name="in")(z)
     x = layers.Reshape((rows, columns, inner), dtype=dtype)(x)
     for stage in reversed(range(stages)):
-        x = _block(x, WIDTHS[stage], f"decoder_block{stage}", dtype)
+        x = _block(x, WIDTHS[stage], f"block{stage}", dtype)
         if stage:
             wide = 4 * WIDTHS[stage - 1]
-            x = layers.Conv2D(wide, 1, dtype=dtype, name=f"decoder_up{stage}")(x)
+            x = layers.Conv2D(wide, 1, dtype=dtype, name=f"up{stage}")(x)
             x = DepthToSpace(2, dtype=dtype)(x)
     x = layers.ReLU(dtype=dtype)(x)
     folded = PATCH * PATCH * config.channels
-    x = layers.Conv2D(folded, 3, padding="same", dtype=dtype, name="decoder_out")(x)
+    x = layers.Conv2D(folded, 3, padding="same", dtype=dtype, name="out")(x)
     x = DepthToSpace(PATCH, dtype=dtype)(x)
     outputs = ops.cast(x[:, : config.height, : config.width], "float32")
     bias = MeanImage((config.height, config.width, config.channels), name="mean_image")
@@ -161,19 +179,26 @@ class VAE:
 
     Attributes:
         config: the `ModelConfig` it was built from.
-        encoder, decoder: Keras models.
+        encoder, decoder, reader: Keras models; the reader encodes strangers, and
+            is None without augmentation.
+        average: variable (H, W, C), the actor's average image, 0..1.
         sigma: scalar variable, standard deviation of a pixel, 0..1.
     """
 
     def __init__(self, config, dtype="float32"):
         self.config = config
+        shape = (config.height, config.width, config.channels)
+        self.average = keras.Variable(np.zeros(shape), trainable=False, name="average")
         self.encoder = build_encoder(config, dtype)
         self.decoder = build_decoder(config, dtype)
+        reads = config.augment != "none"
+        self.reader = build_reader(config, dtype) if reads else None
         self.sigma = keras.Variable(1.0, trainable=False, name="sigma")
 
     def start_from(self, rows):
-        """Starts the decoder at the mean of images, uint8 (N, H, W, C)."""
+        """Starts the decoder at the average of images, uint8 (N, H, W, C)."""
         mean = rows.mean(axis=0, dtype=np.float64) / 255.0  # (H, W, C)
+        self.average.assign(mean)
         if self.config.likelihood == "bernoulli":
             mean = np.clip(mean, 0.01, 0.99)
             mean = np.log(mean / (1 - mean))
@@ -181,14 +206,14 @@ class VAE:
 
     @property
     def trainable_variables(self):
-        """Variables that the optimizer updates, in a fixed order."""
+        """Variables of encoder and decoder, in a fixed order."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
     @property
     def arrays(self):
         """Name -> variable, of all that a saved model holds."""
-        found = {"sigma": self.sigma}
-        for network in (self.encoder, self.decoder):
+        found = {"sigma": self.sigma, "average": self.average}
+        for network in filter(None, (self.encoder, self.decoder, self.reader)):
             for variable in network.variables:
                 found[f"{network.name}/{variable.path}"] = variable
         return found

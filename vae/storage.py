@@ -5,6 +5,8 @@ taken, from inside the file itself, and JSON has a size limit and a schema numbe
 """
 import io
 import json
+import os
+import stat
 
 import h5py
 import numpy as np
@@ -50,6 +52,7 @@ def unpack_arrays(path, shapes):
             shape, not finite, or not stored in the file itself.
     """
     try:
+        _check_kind(path)
         with h5py.File(path, "r") as file:
             unknown = set(file) - {_flat(name) for name in shapes}
             if unknown:
@@ -58,9 +61,10 @@ def unpack_arrays(path, shapes):
                 name: _read_array(file, path, _flat(name), tuple(shape))
                 for name, shape in shapes.items()
             }
-    except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, FileNotFoundError) else "damaged"
-        raise _bad(path, f"{reason or 'damaged'}") from error
+    except FileNotFoundError as error:
+        raise _bad(path, explain(error)) from error
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise _bad(path, "damaged") from error  # h5py raises each for bad bytes
 
 
 def _read_array(file, path, name, shape):
@@ -74,6 +78,11 @@ def _read_array(file, path, name, shape):
     if not np.isfinite(array).all():
         raise _bad(path, f"{name!r} holds values that are not finite")
     return array
+
+
+def _check_kind(path):
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would wait for ever
+        raise OSError("not a regular file")
 
 
 def _bad(path, reason):
@@ -93,6 +102,7 @@ def read_json(path):
     """
     name = printable(path)
     try:
+        _check_kind(path)
         with open(path, "rb") as file:
             content = file.read(MAX_JSON_BYTES + 1)
         if len(content) > MAX_JSON_BYTES:
@@ -103,7 +113,8 @@ def read_json(path):
             f"{name}: {explain(error)}; a model directory that train wrote expected"
         ) from None
     except (ValueError, RecursionError):
-        raise RefusedError(f"{name}: not JSON, a model's description expected") from None
+        reason = "not JSON, a model's description expected"
+        raise RefusedError(f"{name}: {reason}") from None
     schema = values.get("schema") if isinstance(values, dict) else None
     if type(schema) is not int or schema != SCHEMA:
         raise RefusedError(f"{name}: schema {schema!r:.40} found, {SCHEMA} expected")

@@ -5,12 +5,16 @@ in blocks of whole chunks: the blocks in random order, a pool of them at a time,
 images of a pool mixed before batches are cut, by one thread that reads ahead. The order
 is a pure function of (seed, epoch), so a resumed run needs nothing but its step.
 """
+import math
+import os
 import queue
 import tempfile
 import threading
 
 import numpy as np
 
+from vae.errors import VaeError
+from vae.files import explain, printable
 from vae.images import resize_image
 
 HOLD_BYTES = 512 << 20  # held in memory, as uint8
@@ -41,10 +45,9 @@ def load_rows(file, start, stop, size, spill_dir=None, watch=iter):
     width, height = size
     same = (width, height) == (file.width, file.height)
     shape = (stop - start, height, width, file.channels)
-    held = np.prod(shape, dtype=np.int64) <= HOLD_BYTES
-    if not held and same:
+    if same and not fits_memory(shape):
         return FileRows(file, start, stop)
-    rows = np.empty(shape, np.uint8) if held else _spill(shape, spill_dir)
+    rows = make_rows(shape, spill_dir)
     for first in watch(range(start, stop, file.block_rows)):
         block = file.read(first, min(first + file.block_rows, stop))
         if not same:
@@ -87,9 +90,31 @@ def sample_rows(rows):
     return np.concatenate([rows[at : at + length] for at in firsts])
 
 
-def _spill(shape, folder):
-    with tempfile.TemporaryFile(dir=folder) as file:  # the map keeps it alive
-        return np.memmap(file, np.uint8, "w+", shape=shape)
+def fits_memory(shape):
+    """Whether uint8 images of a shape (N, H, W, C) are to be held in memory."""
+    return math.prod(shape) <= HOLD_BYTES
+
+
+def make_rows(shape, folder=None):
+    """Returns an uninitialised uint8 array, in memory or in a nameless temporary file.
+
+    Args:
+        shape: (N, H, W, C)
+        folder: where the file goes if memory is too small; by default the system's.
+    """
+    if fits_memory(shape):
+        return np.empty(shape, np.uint8)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:  # the map keeps it alive
+            if hasattr(os, "posix_fallocate"):  # a full disk would kill the process
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+            return np.memmap(file, np.uint8, "w+", shape=shape)
+    except OSError as error:
+        place = printable(folder or tempfile.gettempdir())
+        raise VaeError(
+            f"{place}: no room for the resized images ({explain(error)}); make some, or"
+            " resize them in the file"
+        ) from error
 
 
 class FileRows:
@@ -134,32 +159,33 @@ def cut_batches(rows, batch_size, seed, epoch, first=0):
         for index in range(first, batches):
             yield rows[order[bounds[index] : bounds[index + 1]]]
         return
-    plan, skipped = plan_pools(rows, seed, epoch), 0
-    while plan and skipped + plan[0].rows <= bounds[first]:
-        skipped += plan.pop(0).rows
-    kept, offset = None, bounds[first] - skipped
-    index = first
+    yield from _cut_pools(rows, plan_pools(rows, seed, epoch), bounds, first)
+
+
+def _cut_pools(rows, plan, bounds, index):
+    """Yields the batches from `index` on; one that spans two pools is put together."""
+    offset = bounds[index]
+    while plan and plan[0].rows <= offset:
+        offset -= plan.pop(0).rows
+    kept = np.empty((0, *rows.shape[1:]), np.uint8)
     for pool, order in _read_ahead(rows, plan):
-        order = order[offset:]
-        offset = 0
-        while index < batches:
-            missing = bounds[index + 1] - bounds[index] - (0 if kept is None else len(kept))
-            part = pool[order[:missing]]
-            batch = part if kept is None else np.concatenate([kept, part])
+        order, offset = order[offset:], 0
+        while index < len(bounds) - 1:
+            missing = bounds[index + 1] - bounds[index] - len(kept)
+            kept = np.concatenate([kept, pool[order[:missing]]])
             order = order[missing:]
-            if len(part) < missing:
-                kept = batch
+            if len(kept) < bounds[index + 1] - bounds[index]:
                 break
-            kept = None
-            index += 1
-            yield batch
+            yield kept
+            kept, index = kept[:0], index + 1
 
 
 class Pool:
     """Blocks that are read together, and the order their images leave in."""
 
     def __init__(self, blocks, block_rows, count, rng):
-        self.spans = [(b * block_rows, min((b + 1) * block_rows, count)) for b in blocks]
+        firsts = [block * block_rows for block in blocks]
+        self.spans = [(first, min(first + block_rows, count)) for first in firsts]
         self.rows = sum(stop - start for start, stop in self.spans)
         self.order = rng.permutation(self.rows)
 

@@ -40,6 +40,11 @@ def check_outputs(folder, names, overwrite):
         raise RefusedError(f"{printable(folder)}: a file found, a folder expected")
     existing = os.path.abspath(folder)
     while not os.path.isdir(existing):
+        if os.path.lexists(existing):
+            raise RefusedError(
+                f"{printable(folder)}: below {printable(existing)}, which is a file, a"
+                " folder expected"
+            )
         existing = os.path.dirname(existing)
     if not os.access(existing, os.W_OK | os.X_OK):
         raise RefusedError(

@@ -3,8 +3,10 @@ from dataclasses import dataclass
 
 from vae.checks.pictures import check_model, check_outputs
 from vae.config import ModelConfig, SampleConfig
+from vae.errors import RefusedError
 
 SHEET_NAME = "walks.png"
+MAX_PICTURES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class SampleRequest:
 def check(args):
     """Returns a `SampleRequest`; raises `RefusedError` for what can't work."""
     config = SampleConfig(**SampleConfig.pick(vars(args)))
+    if config.walks * config.steps > MAX_PICTURES:
+        raise RefusedError(
+            f"--walks: {config.walks} of {config.steps} steps found, at most"
+            f" {MAX_PICTURES} pictures expected"
+        )
     _, model = check_model(args)
     names = name_pictures(config.walks, config.steps)
     flat = [name for walk in names for name in walk]

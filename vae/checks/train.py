@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vae.checkpoint import describe_output, find_checkpoint
-from vae.config import CHANGEABLE_ON_RESUME, ModelConfig, TrainConfig
+from vae.config import CHANGEABLE_ON_RESUME, ModelConfig, TrainConfig, option_name
 from vae.data import ImageFile
 from vae.errors import RefusedError
 from vae.files import printable
@@ -99,15 +99,13 @@ def _stored(kind, checkpoint, state, name):
 
 def _merge(stored, wishes):
     """The stored config, with those wishes that a resumed run may still change."""
-    option_names = {"width": "--input-width", "height": "--input-height"}
     for name, value in wishes.items():
         begun_with = getattr(stored, name)
         if name in CHANGEABLE_ON_RESUME or value in ("auto", begun_with):
             continue
-        option = option_names.get(name, "--" + name.replace("_", "-"))
         raise RefusedError(
-            f"{option}: {value} found, {begun_with} expected: the run to resume was"
-            " begun with it; leave the option out"
+            f"{option_name(name)}: {value} found, {begun_with} expected: the run to"
+            " resume was begun with it; leave the option out"
         )
     allowed = {name: wishes[name] for name in CHANGEABLE_ON_RESUME & set(wishes)}
     return replace(stored, **allowed)
@@ -151,4 +149,6 @@ def _load(file, validation, config, model, output):
     elif count:
         held_out = spread_rows(file, split, file.count, size, watch)
     spill = os.path.dirname(os.path.abspath(output))
+    while not os.path.isdir(spill):
+        spill = os.path.dirname(spill)
     return load_rows(file, 0, split, size, spill, watch), held_out

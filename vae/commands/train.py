@@ -83,7 +83,8 @@ class Session:
         self._earlier = self.progress.seconds
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._on_signal)
-        self._bar = tqdm(total=total, initial=self.progress.step, unit="step")
+        initial = self.progress.step
+        self._bar = tqdm(total=total, initial=initial, unit="step", disable=None)
 
     def train(self):
         """Takes the steps that are left; a failed one leaves the last good state."""

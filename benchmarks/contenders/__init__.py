@@ -1,0 +1,1 @@
+"""Programs that take turns, each a process that prints its figures as one JSON line."""

@@ -1,0 +1,73 @@
+"""Our own training loop, watched from outside: all that knows the tool's library."""
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.augmentation import without_augmentation  # noqa: E402
+from vae.config import ModelConfig, TrainConfig  # noqa: E402
+from vae.model import VAE  # noqa: E402
+from vae.stream import sample_rows  # noqa: E402
+from vae.training import (  # noqa: E402
+    Progress,
+    Trainer,
+    dtype_policy,
+    fit,
+    resolve_precision,
+)
+
+ENDLESS = 10**6  # epochs
+
+
+class MeasuredEnough(Exception):
+    """Ends the loop of `fit`."""
+
+
+class ClockWatcher:
+    """Counts the steps of `fit`; batches differ by one image at most."""
+
+    def __init__(self, clock, images_per_step):
+        self._clock, self._images = clock, images_per_step
+
+    def on_step(self, losses):
+        """Reads the loss, so that the step is done, and counts it."""
+        float(losses["loss"])
+        if self._clock.tick(self._images):
+            raise MeasuredEnough
+
+    def on_epoch(self, row, improved):
+        """Nothing is shown."""
+
+
+def build_trainer(shape, batch, latent_dim, augmented=True):
+    """Returns a `Trainer` with the tool's defaults.
+
+    Args:
+        shape: (N, H, W, C) of the training images.
+        augmented: False turns augmentation off, where the tool has it.
+    """
+    count, height, width, channels = shape
+    config = TrainConfig(batch_size=batch, epochs=ENDLESS)
+    precision = resolve_precision(config.precision)
+    config = replace(config, precision=precision)
+    wanted = {"width": width, "height": height, "channels": channels}
+    form = ModelConfig(**wanted, latent_dim=latent_dim)
+    if not augmented:
+        config, form = without_augmentation(config), without_augmentation(form)
+    model = VAE(form, dtype_policy(precision))
+    return Trainer(model, config, count)
+
+
+def train_watched(trainer, rows, clock):
+    """Trains until the clock has seen enough; returns its figures.
+
+    Args:
+        rows: uint8 (N, H, W, C) array or what `vae.stream.load_rows` returned.
+    """
+    trainer.model.start_from(sample_rows(rows))
+    watcher = ClockWatcher(clock, len(rows) / trainer.batches)
+    try:
+        fit(trainer, Progress(), rows, None, watcher)
+    except MeasuredEnough:
+        return clock.figures()

@@ -1,0 +1,57 @@
+"""Training throughput at 64 x 64: the tool beside the original network in its peers."""
+import sys
+from dataclasses import dataclass
+
+from benchmarks.augmentation import has_augmentation
+from benchmarks.faces import draw_file, resize_file
+from benchmarks.places import contender_path
+from benchmarks.settings import setting
+from benchmarks.turns import Benchmark, Contender, Figure
+from vae.config import ModelConfig, TrainConfig
+
+SIDE = 64  # pixels; the original network takes no others
+FIGURES = (
+    Figure("images_per_second", "img/s", "more"),
+    Figure("first_step_seconds", "first step, s"),
+    Figure("compile_seconds", "compiling, s"),
+    Figure("peak_mib", "peak MiB"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be changed."""
+
+    data: str = setting("", "HDF5 file to train on; drawn faces if empty")
+    images: int = setting(4096, "faces to draw")
+    batch: int = setting(TrainConfig().batch_size, "images a step")
+    warmup: int = setting(20, "steps before measuring")
+    seconds: float = setting(30.0, "of measuring a turn")
+
+
+def prepare(settings, place):
+    """Returns the `Benchmark`; all contenders read the same file."""
+    path = f"{place.folder}/faces.h5"
+    if settings.data:
+        resize_file(settings.data, path, SIDE)
+    else:
+        draw_file(path, settings.images, SIDE)
+    arguments = [path, "--batch", settings.batch, "--warmup", settings.warmup]
+    arguments += ["--seconds", settings.seconds]
+    arguments += ["--latent-dim", ModelConfig().latent_dim]
+
+    def run(python, program, *flags):
+        return [python, contender_path(program), *arguments, *flags]
+
+    mine, peers = sys.executable, place.peers
+    rows = [Contender("ours", run(mine, "ours.py"), ours=True)]
+    if has_augmentation():
+        plain = run(mine, "ours.py", "--plain")
+        rows.append(Contender("ours, no augmentation", plain, ours=True))
+    rows += [
+        Contender("PyTorch, float32", run(peers, "torch_port.py")),
+        Contender("PyTorch, its best", run(peers, "torch_port.py", "--best")),
+        Contender("pythae", run(peers, "pythae_port.py")),
+        Contender("Keras fit", run(mine, "keras_port.py")),
+    ]
+    return Benchmark(rows, FIGURES)

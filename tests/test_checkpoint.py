@@ -1,0 +1,274 @@
+"""Checkpoints: whole or not at all, verified when found, and nothing else touched."""
+import errno
+import os
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from vae.checkpoint import find_checkpoint, restore, save_checkpoint, sweep
+from vae.errors import RefusedError, VaeError
+
+MANY = 40  # more calls than one save makes
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing after it reaches the disk."""
+
+
+class Faults:
+    """Counts the calls that change the disk; one fails, or all from that one on."""
+
+    def __init__(self, patch, fatal_call, kill):
+        self.calls, self.fatal_call, self.kill = 0, fatal_call, kill
+        names = ("fsync", "rename", "replace", "makedirs", "unlink")
+        for module, name in [*((os, name) for name in names), (shutil, "rmtree")]:
+            patch.setattr(module, name, self.wrap(getattr(module, name)))
+        patch.setattr("builtins.open", self.open_file)
+
+    def strike(self):
+        """Counts one call; raises when it is the one."""
+        self.calls += 1
+        late = self.kill and self.calls > self.fatal_call
+        if late or self.calls == self.fatal_call:
+            raise Killed if self.kill else OSError(errno.ENOSPC, "No space left")
+
+    def wrap(self, function):
+        """Returns a function that may fail before it does anything."""
+
+        def call(*arguments, **settings):
+            self.strike()
+            return function(*arguments, **settings)
+
+        return call
+
+    def open_file(self, path, mode="r", *arguments, **settings):
+        """Opens a file; one to be written may fail, and so may its first half."""
+        if not set(mode) & set("wxa"):
+            return OPEN(path, mode, *arguments, **settings)
+        self.strike()
+        file = OPEN(path, mode, *arguments, **settings)
+        write = file.write
+
+        def write_parts(content):
+            write(content[: len(content) // 2])
+            file.flush()
+            self.strike()
+            write(content[len(content) // 2 :])
+
+        return Wrapped(file, write_parts)
+
+
+OPEN = open
+
+
+class Wrapped:
+    """A file with another `write`."""
+
+    def __init__(self, file, write):
+        self.file, self.write = file, write
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def save(output, step, tag=None):
+    """Saves a checkpoint whose state and array both hold `tag`."""
+    tag = step if tag is None else tag
+    save_checkpoint(output, step, {"a/w": np.full((3, 2), tag)}, {"tag": tag})
+
+
+def load(output):
+    """Returns the tag of the newest whole checkpoint, and what was passed over."""
+    warnings = []
+    folder, state = find_checkpoint(output, warnings.append)
+    held = SimpleNamespace(shape=(3, 2))
+    held.assign = lambda array: setattr(held, "array", array)
+    restore({"a/w": held}, os.path.join(folder, "arrays.h5"))
+    assert (held.array == state["tag"]).all()
+    return state["tag"], warnings
+
+
+def names_in(output):
+    """Returns the names of all there is in the folder of checkpoints."""
+    return sorted(os.listdir(os.path.join(output, "checkpoints")))
+
+
+def test_what_is_saved_is_found_and_restored(tmp_path):
+    save(tmp_path, 7)
+    assert load(tmp_path) == (7, [])
+    assert names_in(tmp_path) == ["step-00000007"]
+
+
+def test_the_newest_two_are_kept(tmp_path):
+    for step in (0, 5, 100_000_000, 99_999_999):
+        save(tmp_path, step)
+    assert names_in(tmp_path) == ["step-100000000", "step-99999999"]
+    assert load(tmp_path)[0] == 100_000_000
+
+
+def test_a_step_can_be_saved_again(tmp_path):
+    save(tmp_path, 3, tag=30)
+    save(tmp_path, 3, tag=31)
+    assert load(tmp_path) == (31, [])
+    assert names_in(tmp_path) == ["step-00000003"]
+
+
+def test_an_array_that_is_not_finite_is_not_saved(tmp_path):
+    save(tmp_path, 1)
+    with pytest.raises(VaeError, match=": b is not finite; not saved$"):
+        save_checkpoint(tmp_path, 2, {"a": np.ones(2), "b": np.array([np.nan])}, {})
+    assert names_in(tmp_path) == ["step-00000001"]
+
+
+@pytest.mark.parametrize("step", [3, 2], ids=["next step", "same step"])
+@pytest.mark.parametrize("kill", [False, True], ids=["error", "kill"])
+def test_a_save_that_ends_anywhere_leaves_the_old_or_the_new(step, kill, tmp_path):
+    outcomes = []
+    for fatal_call in range(1, MANY):
+        output = tmp_path / str(fatal_call)
+        save(output, 1)
+        save(output, 2)
+        with pytest.MonkeyPatch.context() as patch:
+            faults = Faults(patch, fatal_call, kill)
+            try:
+                save(output, step, tag=9)
+                reported = "saved"
+            except (VaeError, Killed) as error:
+                reported = str(error)
+        outcomes.append(check_outcome(output, step, kill, reported))
+        sweep(output)
+        assert not [name for name in names_in(output) if name.startswith(".")]
+        save(output, 10)
+        assert load(output) == (10, []) and len(names_in(output)) == 2
+        if faults.calls < fatal_call:
+            break
+    assert len(outcomes) > 12 and {2, 9} <= set(outcomes) and fatal_call < MANY - 1
+
+
+def check_outcome(output, step, kill, reported):
+    """Returns the tag found after a save that may have failed."""
+    tag, warnings = load(output)
+    assert warnings == []
+    # Two renames put a second save of one step in place: a kill between them leaves
+    # the checkpoint before it.
+    assert tag in ((1, 2, 9) if kill and step == 2 else (2, 9))
+    if reported == "saved":
+        assert tag == 9
+    elif not kill:
+        assert reported == (
+            f"{output}: step {step} can't be saved (no space left); earlier"
+            " checkpoints are intact"
+        )
+        assert not [name for name in names_in(output) if name.startswith(".tmp")]
+    return tag
+
+
+def flip(path):
+    """Changes one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path):
+    """Takes the last byte off a file."""
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def empty(path):
+    """Leaves a file without content."""
+    os.truncate(path, 0)
+
+
+DAMAGES = {"flip": flip, "cut": cut, "missing": os.unlink, "empty": empty}
+FILES = ("arrays.h5", "state.json", "MANIFEST.json")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_checkpoint_is_named_and_passed_over(name, damage, tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    folder = tmp_path / "checkpoints" / "step-00000002"
+    DAMAGES[damage](folder / name)
+    tag, (warning,) = load(tmp_path)
+    assert tag == 1
+    assert warning.startswith(f"{folder}: ") and warning.endswith("; passed over")
+    if name != "MANIFEST.json":
+        problem = "no such file or directory" if damage == "missing" else "is damaged"
+        assert problem in warning and (damage == "missing" or name in warning)
+
+
+MANIFESTS = ("{}", "[]", '{"schema": 1}', '{"schema": 1, "step": 2, "files": 3}')
+MANIFESTS += ('{"schema": 1, "step": 1, "files": {}}', '{"schema": 1, "step": 2')
+
+
+@pytest.mark.parametrize("text", MANIFESTS)
+def test_a_manifest_of_another_form_is_damage(text, tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    path = tmp_path / "checkpoints" / "step-00000002" / "MANIFEST.json"
+    path.write_text(text)
+    assert load(tmp_path)[0] == 1
+
+
+def test_a_checkpoint_under_another_name_is_damage(tmp_path):
+    save(tmp_path, 1)
+    folder = tmp_path / "checkpoints"
+    (folder / "step-00000001").rename(folder / "step-00000009")
+    with pytest.raises(RefusedError, match="^--resume: 1 checkpoints, all damaged, f"):
+        load(tmp_path)
+
+
+def test_without_any_checkpoint_nothing_is_begun_anew(tmp_path):
+    folder = tmp_path / "checkpoints"
+    for make in (lambda: None, folder.mkdir, lambda: (folder.rmdir(), folder.touch())):
+        make()
+        with pytest.raises(RefusedError, match="^--resume: no checkpoint found in "):
+            load(tmp_path)
+
+
+def test_restore_assigns_all_or_nothing(tmp_path):
+    save(tmp_path, 1)
+    path = tmp_path / "checkpoints" / "step-00000001" / "arrays.h5"
+    assigned = []
+    held = SimpleNamespace(shape=(3, 2), assign=assigned.append)
+    with pytest.raises(VaeError, match="no array 'b'"):
+        restore({"a/w": held, "b": held}, path)
+    assert assigned == []
+
+
+def test_sweep_removes_what_a_killed_save_left_and_nothing_else(tmp_path):
+    save(tmp_path, 1)
+    folder = tmp_path / "checkpoints"
+    kept = ["step-1", "step-00000001.old", ".tmp-step-x-1", ".tmp-step-1-1.txt"]
+    kept += [".tmp-step-3-3\n", "notes"]
+    for name in [*kept, ".tmp-step-2-77", ".del-step-00000002-77/inner"]:
+        (folder / name).mkdir(parents=True)
+    (folder / ".tmp-step-4-4").symlink_to(tmp_path)
+    sweep(tmp_path)
+    assert names_in(tmp_path) == sorted([*kept, ".tmp-step-4-4", "step-00000001"])
+    assert load(tmp_path) == (1, [])
+    sweep(tmp_path / "nowhere")
+
+
+def test_a_checkpoint_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    events = []
+    for name in ("fsync", "rename"):
+        monkeypatch.setattr(os, name, note(events, name, getattr(os, name)))
+    save(tmp_path, 1)
+    files_and_folder = ["fsync"] * (len(FILES) + 1)
+    assert events == [*files_and_folder, "rename", "fsync"]
+
+
+def note(events, name, function):
+    """Returns a function that notes each call of another."""
+    return lambda *arguments: events.append(name) or function(*arguments)

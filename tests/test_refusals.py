@@ -1,0 +1,284 @@
+"""What is refused: one line that says why, nothing written, TensorFlow not started."""
+import json
+import os
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from conftest import make_faces, write_h5
+from vae.config import ModelConfig
+
+PIXELS = make_faces(12, 8, 8)
+FLOATS = PIXELS.astype(np.float32) / 255
+SHAPE = "N x width x height x 3 (or 1) expected"
+KINDS = "uint8, or float16, float32 or float64 between 0 and 1 expected"
+OWN = "images stored in the file itself expected; copy them into one file"
+NOT_IT = "in.h5: not an HDF5 file; see the README for the format"
+SCALE = "floats between 0 and 1 expected; scale them, or store uint8"
+
+
+@pytest.fixture
+def refused(run_cli, tmp_path, monkeypatch):
+    """Runs a command line in `tmp_path`; returns the reason of its one line."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
+    for name in [name for name in sys.modules if name.startswith("vae.commands.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+    def run(line, status=2):
+        before, command = snapshot(tmp_path), line.split()[0]
+        found, out, err = run_cli(*line.split())
+        start = f"vae.py {command}: error: "
+        assert (found, out, err.count("\n")) == (status, "", 1), err
+        assert err.startswith(start) and err.endswith("\n")
+        assert snapshot(tmp_path) == before
+        return err[len(start) : -1]
+
+    return run
+
+
+def snapshot(folder):
+    """Returns every path below a folder with its kind, size and time of change."""
+    stats = {path: os.lstat(path) for path in folder.rglob("*")}
+    return {p: (s.st_mode, s.st_size, s.st_mtime_ns) for p, s in stats.items()}
+
+
+def change_h5(change, **settings):
+    """Returns a function that writes PIXELS as `other`, then changes the file."""
+
+    def make(path):
+        write_h5(path, PIXELS, "other", **settings)
+        with h5py.File(path, "a") as file:
+            change(file)
+
+    return make
+
+
+def store(images):
+    """Returns a function that writes images as `data`."""
+    return lambda path: write_h5(path, images)
+
+
+def declare(*shape, **settings):
+    """Returns a function that declares `data` without writing it."""
+    settings = {"dtype": "u1", "fillvalue": 0} | settings
+    return change_h5(lambda file: file.create_dataset("data", shape, **settings))
+
+
+def virtual(file):
+    """Adds `data` as a view of another dataset."""
+    layout = h5py.VirtualLayout(PIXELS.shape, "u1")
+    layout[:] = h5py.VirtualSource(file["other"])
+    file.create_virtual_dataset("data", layout)
+
+
+def external(file):
+    """Adds `data` with its values in another file."""
+    where = [("secret", 0, PIXELS.nbytes)]
+    file.create_dataset("data", PIXELS.shape, "u1", external=where)
+
+
+def link_to(link):
+    """Returns a function that adds `data` as a link."""
+    return change_h5(lambda file: file.__setitem__("data", link))
+
+
+def truncated(path):
+    """Writes a good file and cuts off its end."""
+    write_h5(path, PIXELS)
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def with_value(value):
+    """Returns a function that writes floats, one of them out of place."""
+    images = FLOATS.copy()
+    images[7, 0, 0, 0] = value
+    return store(images)
+
+
+FILES = {
+    "missing": (
+        lambda path: None,
+        "in.h5: no such file or directory, an HDF5 file expected",
+    ),
+    "directory": (lambda p: p.mkdir(), "in.h5: a directory, an HDF5 file expected"),
+    "pipe": (os.mkfifo, "in.h5: not a regular file, an HDF5 file expected"),
+    "empty": (lambda p: p.touch(), "in.h5: an empty file, an HDF5 file expected"),
+    "text": (lambda p: p.write_text("hello\n" * 500), NOT_IT),
+    "superblock": (lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(999)), NOT_IT),
+    "truncated": (truncated, "in.h5: truncated, a whole HDF5 file expected; copy it"),
+    "other name": (
+        change_h5(lambda file: None),
+        "--hdf5-dataset-name: 'data' found, one of the datasets in in.h5 expected:"
+        " other (12, 8, 8, 3)",
+    ),
+    "hostile name": (
+        change_h5(lambda file: file.move("other", "a\nb\x1b")),
+        "--hdf5-dataset-name: 'data' found, one of the datasets in in.h5 expected:"
+        r" a\nb\x1b (12, 8, 8, 3)",
+    ),
+    "group": (
+        change_h5(lambda file: file.move("other", "data/inner")),
+        "--hdf5-dataset-name: 'data' is a group in in.h5, one of its datasets expected:"
+        " data/inner (12, 8, 8, 3)",
+    ),
+    "no dataset": (
+        change_h5(lambda file: file.pop("other")),
+        "--hdf5-dataset-name: 'data' found, one of the datasets in in.h5 expected: it"
+        " holds none",
+    ),
+    "soft link": (link_to(h5py.SoftLink("/other")), "in.h5: 'data' is a SoftLink, a"),
+    "external link": (
+        link_to(h5py.ExternalLink("x.h5", "/data")),
+        "in.h5: 'data' is a ExternalLink, a dataset stored in the file itself expected;"
+        " copy it into one file",
+    ),
+}
+FORMS = {  # what is said after the name of the dataset
+    "virtual": (change_h5(virtual), f"virtual dataset found, {OWN}"),
+    "external": (
+        change_h5(external),
+        f"external storage found, {OWN}",
+    ),
+    "never written": (
+        declare(1_000_000, 64, 64, 3),
+        "12288000000 bytes declared and 0 stored; it was never"
+        " written, or only in part",
+    ),
+    "huge chunk": (
+        declare(30, 1024, 1024, 3, chunks=(30, 1024, 1024, 3)),
+        "chunks of 90 MB found, at most 64 MB expected; repack",
+    ),
+    "nul": (store(h5py.Empty("u1")), f"shape None found, {SHAPE}"),
+    "rank 3": (
+        store(PIXELS[..., 0]),
+        f"shape (12, 8, 8) found, {SHAPE}",
+    ),
+    "rank 5": (store(PIXELS[None]), "shape (1, 12, 8, 8, 3) found"),
+    "channels first": (
+        store(PIXELS.transpose(0, 3, 1, 2)),
+        f"shape (12, 3, 8, 8) found, {SHAPE}; move the channels"
+        " to the end",
+    ),
+    "alpha": (
+        store(np.zeros((2, 8, 8, 4), np.uint8)),
+        f"shape (2, 8, 8, 4) found, {SHAPE}",
+    ),
+    "no rows": (declare(0, 8, 8, 3), "no images found, at least"),
+    "side 0": (declare(2, 0, 8, 3), "images of 0x8 pixels found"),
+    "small": (
+        declare(2, 8, 3, 3),
+        "images of 8x3 pixels found, sides of 4 to 1024 expected",
+    ),
+    "large": (declare(2, 1025, 8, 3), "images of 1025x8 pixels"),
+    "0 to 255": (
+        store(PIXELS.astype(np.float32)),
+        f"image 0 spans 0 to 220, {SCALE}",
+    ),
+    "-1 to 1": (
+        with_value(-1),
+        f"image 7 spans -1 to {FLOATS[7].max():.4g}, {SCALE}",
+    ),
+    "nan": (with_value(np.nan), "image 7 spans nan to nan, floats"),
+    "inf": (with_value(np.inf), "image 7 spans 0 to inf, floats"),
+}
+DTYPES = {
+    "uint16": np.uint16,
+    "int8": np.int8,
+    "bool": np.bool_,
+    "complex64": np.complex64,
+    "|S3": "S3",
+    "[('r', 'u1')]": [("r", "u1")],
+    "object": h5py.vlen_dtype(np.uint8),
+}
+for dtype_name, dtype in DTYPES.items():
+    FORMS[f"{dtype_name} values"] = (
+        declare(2, 8, 8, 3, dtype=dtype, fillvalue=None),
+        f"{dtype_name} values found, {KINDS}",
+    )
+
+@pytest.mark.parametrize("case", FILES)
+def test_train_refuses_a_file_that_is_not_images(case, refused, tmp_path):
+    make, message = FILES[case]
+    make(tmp_path / "in.h5")
+    assert refused("train in.h5 out").startswith(message)
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_train_refuses_a_dataset_of_another_form(case, refused, tmp_path):
+    make, message = FORMS[case]
+    make(tmp_path / "in.h5")
+    assert refused("train in.h5 out").startswith(f"in.h5: dataset 'data': {message}")
+
+
+def test_train_names_the_chunk_that_is_damaged_and_returns_1(refused, tmp_path):
+    path = write_h5(tmp_path / "in.h5", PIXELS, chunks=(4, 8, 8, 3), compression="gzip")
+    with h5py.File(path) as file:
+        chunk = file["data"].id.get_chunk_info(1)
+    content = bytearray(path.read_bytes())
+    for at in range(chunk.byte_offset, chunk.byte_offset + chunk.size):
+        content[at] ^= 0xFF
+    path.write_bytes(content)
+    message = refused("train in.h5 out", status=1)
+    assert message.startswith("in.h5: dataset 'data': images 0 to 11 can't be read (")
+    assert message.endswith("); copy the file again")
+
+
+def test_train_refuses_validation_images_of_another_kind(refused, tmp_path):
+    write_h5(tmp_path / "in.h5", PIXELS)
+    write_h5(tmp_path / "gray.h5", PIXELS[..., :1])
+    assert refused("train --validation gray.h5 in.h5 out") == (
+        "--validation: gray.h5 has 1 channels, 3 expected, as in input"
+    )
+
+
+EXPECTED = "expected: the model in model has it; leave the option out"
+TIDY = "already there; replace it with --overwrite, or name another folder"
+CROPS_APART = (
+    ": inside the folder of crops, another folder expected, so that no crop is"
+    " overwritten or read twice"
+)
+IMAGES = "no image found (looked for .png .jpg .jpeg .bmp .webp .tif .tiff)"
+USES = {
+    "sample --latent-dim 6 model": f"--latent-dim: 6 found, 5 {EXPECTED}",
+    "sample --input-width 64 model": f"--input-width: 64 found, 16 {EXPECTED}",
+    "sample --input-height 64 model": f"--input-height: 64 found, 12 {EXPECTED}",
+    "sample --walks 0 model": "--walks: 0 found, 1 to 100000 expected",
+    "sample --walks 100001 model": "--walks: 100001 found, 1 to 100000 expected",
+    "sample --steps 0 model": "--steps: 0 found, 1 to 100000 expected",
+    "sample --seed -1 model": "--seed: -1 found, 0 to 2147483647 expected",
+    "sample --walks 100000 --steps 99999 model": "--walks: 100000 of 99999 steps found,"
+    " at most 1000000 pictures expected",
+    "sample --output-dir file model": "file: a file found, a folder expected",
+    "sample --output-dir file/x model": "file/x: below {}/file, which is a file, a"
+    " folder expected",
+    "sample --output-dir shown model": f"shown/walks.png: {TIDY}",
+    "reconstruct --latent-dim 6 model crops o": f"--latent-dim: 6 found, 5 {EXPECTED}",
+    "reconstruct model nowhere out": "nowhere: can't be listed (no such file or"
+    " directory), a folder of images expected",
+    "reconstruct model file out": "file: can't be listed (not a directory), a folder of"
+    " images expected",
+    "reconstruct model bare out": f"bare: {IMAGES}",
+    "reconstruct model crops crops": f"crops{CROPS_APART}",
+    "reconstruct model crops crops/out": f"crops/out{CROPS_APART}",
+    "reconstruct model crops link/out": f"link/out{CROPS_APART}",
+    "reconstruct model crops file": "file: a file found, a folder expected",
+    "reconstruct model crops shown": f"shown/a.png: {TIDY}",
+    "reconstruct --latents z.npy model crops out": "--latents: z.npy found, NAME.npz"
+    " expected",
+    "reconstruct --latents z.npz model crops out": f"./z.npz: {TIDY}",
+}
+
+
+@pytest.mark.parametrize("line", USES)
+def test_a_use_of_a_model_that_cannot_work_is_refused(line, refused, tmp_path):
+    for name in ("model", "crops", "shown", "bare"):
+        (tmp_path / name).mkdir()
+    model = {"schema": 1, "model": ModelConfig(16, 12, 3, 5).to_dict()}
+    (tmp_path / "model" / "metadata.json").write_text(json.dumps(model))
+    (tmp_path / "link").symlink_to("crops")
+    for name in ("file", "z.npz", "crops/a.jpg", "shown/a.png", "shown/walks.png"):
+        (tmp_path / name).touch()
+    assert refused(line) == USES[line].replace("{}", str(tmp_path))

@@ -1,0 +1,249 @@
+"""Batches of one epoch: every row once, any order again, few reads, bounded memory."""
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from conftest import make_faces, write_h5
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vae import data, stream
+from vae.data import ImageFile
+from vae.errors import VaeError
+from vae.images import resize_image
+from vae.stream import FileRows, count_batches, cut_batches, load_rows, spread_rows
+
+ROW_BYTES = 4 * 4 * 3
+
+
+class Numbered:
+    """A file of images that each hold their own number; notes what is read."""
+
+    width = height = 4
+    channels = 3
+
+    def __init__(self, count, block_rows, broken=None):
+        self.count, self.block_rows, self.broken = count, block_rows, broken
+        self.spans = []
+
+    def read(self, start, stop):
+        """Returns images whose first two values are their row."""
+        if self.broken is not None and start <= self.broken < stop:
+            raise VaeError("in.h5: images can't be read")
+        self.spans.append((start, stop))
+        images = np.zeros((stop - start, 4, 4, 3), np.uint8)
+        images[:, 0, 0, 0], images[:, 0, 0, 1] = np.divmod(np.arange(start, stop), 256)
+        return images
+
+
+def numbers(images):
+    """Returns the rows that images of a `Numbered` came from."""
+    return images[:, 0, 0, 0].astype(int) * 256 + images[:, 0, 0, 1]
+
+
+def streamed(count, block_rows=8, broken=None):
+    """Returns (rows that stay in the file, the file)."""
+    file = Numbered(count, block_rows, broken)
+    return FileRows(file, 0, count), file
+
+
+def rows_of(count, way):
+    """Returns rows that are held, or that stay in the file."""
+    return Numbered(count, 8).read(0, count) if way == "held" else streamed(count)[0]
+
+
+def epoch_of(rows, batch_size=16, seed=1, epoch=0, first=0):
+    """Returns the row numbers of each batch of an epoch."""
+    return [numbers(each) for each in cut_batches(rows, batch_size, seed, epoch, first)]
+
+
+@pytest.fixture(autouse=True)
+def small_pools(monkeypatch):
+    """Pools of 40 images, so that a few hundred make an epoch of several."""
+    monkeypatch.setattr(stream, "POOL_BYTES", 40 * ROW_BYTES)
+
+
+both = pytest.mark.parametrize("way", ["held", "streamed"])
+
+
+@both
+def test_an_epoch_has_every_row_once_in_even_batches(way):
+    batches = epoch_of(rows_of(203, way))
+    assert sorted(np.concatenate(batches)) == list(range(203))
+    sizes = [len(batch) for batch in batches]
+    assert len(sizes) == count_batches(203, 16) == 13
+    assert max(sizes) <= 16 and max(sizes) - min(sizes) <= 1
+
+
+@both
+def test_a_resumed_epoch_is_the_rest_of_the_whole_one(way):
+    rows = rows_of(203, way)
+    whole = epoch_of(rows)
+    for first in range(len(whole) + 1):
+        rest = epoch_of(rows, first=first)
+        assert [list(batch) for batch in rest] == [list(b) for b in whole[first:]]
+
+
+@both
+def test_the_order_follows_from_seed_and_epoch_alone(way):
+    orders, rows = {}, rows_of(203, way)
+    for seed, epoch in ((1, 0), (1, 1), (2, 0)):
+        orders[seed, epoch] = list(np.concatenate(epoch_of(rows, 16, seed, epoch)))
+        again = np.concatenate(epoch_of(rows_of(203, way), 16, seed, epoch))
+        assert orders[seed, epoch] == list(again) != list(range(203))
+    assert orders[1, 0] != orders[1, 1] != orders[2, 0] != orders[1, 0]
+
+
+@both
+def test_one_row_is_one_batch(way):
+    assert [list(batch) for batch in epoch_of(rows_of(1, way))] == [[0]]
+
+
+def test_streamed_batches_hold_the_pixels_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "TARGET_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(stream, "HOLD_BYTES", 0)
+    images = make_faces(50, 6, 5)
+    path = write_h5(tmp_path / "in.h5", images, chunks=(4, 6, 5, 3), compression="gzip")
+    with ImageFile(path, layout="rows-first") as file:
+        rows = load_rows(file, 0, 45, (5, 6))
+        assert isinstance(rows, FileRows) and rows.shape == (45, 6, 5, 3)
+        found = np.concatenate(list(cut_batches(rows, 7, 0, 0)))
+    assert sorted(map(bytes, found)) == sorted(map(bytes, images[:45]))
+
+
+@given(
+    st.integers(1, 300), st.integers(1, 70), st.integers(1, 40), st.integers(1, 200)
+)
+def test_every_row_comes_once_whatever_the_sizes(count, batch_size, block, pool):
+    rows, file = streamed(count, block)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "POOL_BYTES", pool * ROW_BYTES)
+        batches = epoch_of(rows, batch_size)
+    assert sorted(np.concatenate(batches)) == list(range(count))
+    assert {len(batch) for batch in batches} <= {
+        count // len(batches),
+        -(-count // len(batches)),
+    }
+    assert len(file.spans) == len(set(file.spans)) == -(-count // block)
+
+
+def test_each_block_is_read_once_an_epoch_and_whole():
+    rows, file = streamed(203)
+    epoch_of(rows)
+    expected = [(at, min(at + 8, 203)) for at in range(0, 203, 8)]
+    assert sorted(file.spans) == expected
+    assert file.spans != expected
+
+
+def test_a_resumed_epoch_does_not_read_the_pools_before_it():
+    rows, file = streamed(400)
+    epoch_of(rows, batch_size=40, first=8)
+    assert len(file.spans) == 10
+
+
+def test_batches_of_a_sorted_file_are_mixed():
+    rows, _ = streamed(4000, block_rows=10)  # 20 identities, 200 images of each
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "POOL_BYTES", 800 * ROW_BYTES)
+        batches = epoch_of(rows, 64)
+    assert np.mean([len(set(batch // 200)) for batch in batches]) >= 15
+
+
+def test_no_more_than_three_pools_are_in_memory():
+    rows, file = streamed(400)
+    batches = cut_batches(rows, 40, 0, 0)
+    next(batches)
+    batches.close()
+    assert len(file.spans) <= 15
+
+
+def count_threads():
+    """Returns the number of threads of this process."""
+    return threading.active_count()
+
+
+def test_an_error_of_the_reader_is_raised_where_the_batches_are_used():
+    before = count_threads()
+    rows, _ = streamed(203, broken=150)
+    with pytest.raises(VaeError, match="^in.h5: images can't be read$"):
+        epoch_of(rows)
+    assert count_threads() == before
+
+
+def test_the_reader_ends_when_the_epoch_is_left_early():
+    before = count_threads()
+    batches = cut_batches(streamed(4000)[0], 16, 0, 0)
+    next(batches)
+    assert count_threads() == before + 1
+    batches.close()
+    assert count_threads() == before
+
+
+@pytest.mark.parametrize("hold", [1 << 20, 0])
+def test_images_are_resized_once_whether_held_or_spilled(hold, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "HOLD_BYTES", hold)
+    monkeypatch.setattr(data, "TARGET_BLOCK_BYTES", 3000)
+    images, calls = make_faces(20, 12, 10), []
+    path = write_h5(tmp_path / "in.h5", images)
+
+    def resize(image, width, height):
+        calls.append(image)
+        return resize_image(image, width, height)
+
+    monkeypatch.setattr(stream, "resize_image", resize)
+    with ImageFile(path, layout="rows-first") as file:
+        rows = load_rows(file, 2, 20, (7, 9), tmp_path)
+    assert isinstance(rows, np.memmap) == (hold == 0) and len(calls) == 18
+    expected = np.stack([resize_image(image, 7, 9) for image in images[2:]])
+    np.testing.assert_array_equal(rows, expected)
+    found = np.concatenate(list(cut_batches(rows, 5, 0, 0)))
+    assert sorted(map(bytes, found)) == sorted(map(bytes, expected))
+    assert len(calls) == 18
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in.h5"]
+
+
+def test_images_that_fit_are_an_array_of_the_file_itself():
+    rows = load_rows(Numbered(50, 8), 5, 50, (4, 4))
+    assert type(rows) is np.ndarray
+    assert list(numbers(rows)) == list(range(5, 50))
+
+
+def test_a_disk_without_room_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "HOLD_BYTES", 0)
+    with pytest.raises(VaeError, match=r"^.*/gone: no room for the resized images \("):
+        load_rows(Numbered(5, 8), 0, 5, (6, 6), tmp_path / "gone")
+
+
+def test_progress_is_shown_a_block_at_a_time():
+    seen = []
+
+    def watch(blocks):
+        for block in blocks:
+            seen.append(block)
+            yield block
+
+    load_rows(Numbered(20, 8), 0, 20, (4, 4), watch=watch)
+    assert seen == [0, 8, 16]
+
+
+def test_held_out_images_are_all_of_them_while_they_fit():
+    found = spread_rows(Numbered(50, 8), 40, 50, (4, 4))
+    assert list(numbers(found)) == list(range(40, 50))
+
+
+def test_of_many_held_out_images_an_even_share_is_kept(monkeypatch):
+    monkeypatch.setattr(stream, "PREVIEW_BYTES", 40 * ROW_BYTES)
+    found = numbers(spread_rows(Numbered(1000, 8), 200, 1000, (4, 4)))
+    assert len(found) == len(set(found)) == 40
+    assert found[0] == 200 and found[-1] < 1000
+    assert max(b - a for a, b in pairwise(found)) < 200
+
+
+@both
+def test_the_sample_is_all_rows_or_an_even_share(way, monkeypatch):
+    assert list(numbers(stream.sample_rows(rows_of(203, way)))) == list(range(203))
+    monkeypatch.setattr(stream, "SAMPLE_IMAGES", 20)
+    monkeypatch.setattr(stream, "SAMPLE_PARTS", 5)
+    found = numbers(stream.sample_rows(rows_of(203, way)))
+    assert len(set(found)) == 20 and found[0] == 0 and found[-1] == 202

@@ -1,0 +1,191 @@
+"""`prepare`: folders of crops, pictures, videos and HDF5 files into one data file."""
+import os
+import signal
+import sys
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+from tqdm import tqdm
+
+from vae.checks.prepare import BAD_KINDS
+from vae.cleaning import find_bad, measure_images
+from vae.errors import StoppedError, VaeError
+from vae.files import printable
+from vae.images import make_grid, resize_image, stack_pairs, write_png
+from vae.writer import ImageWriter
+
+UNITS_AHEAD = 4  # being loaded, or loaded and not yet written
+SHEET_IMAGES = 100  # shown at most; they are spread over all
+SHEET_COLUMNS = 10
+SHEET_SIDE = 112  # pixels, of the longer side of an image on a sheet
+NAMES_SHOWN = 3
+TITLES = {
+    "duplicates": "near duplicates",
+    "blurred": "blurred",
+    "outliers": "far from the average",
+}
+
+
+def run(request):
+    """Writes the file and says what is in it; returns 1 if something was unreadable."""
+    with _stopping(request.output), _create(request) as writer:
+        measures, failed = _fill(writer, request)
+        if writer.count == request.old:
+            _list_failed(failed)
+            name = printable(request.output)
+            raise VaeError(f"{name}: not written, since no image could be read")
+        bad = find_bad(*measures, request.config, request.old, request.sheets)
+        rows = {
+            "duplicates": dict(bad.duplicates),
+            "blurred": dict.fromkeys(bad.blurred),
+            "outliers": dict.fromkeys(bad.outliers),
+        }
+        examples = {kind: _read_names(writer, rows[kind]) for kind in rows}
+        drawn = {kind: _draw_sheet(writer, rows[kind]) for kind in request.sheets}
+        dropped = {row for kind in request.sheets for row in rows[kind]}
+        _commit(writer, dropped, request)
+    for kind, sheet in drawn.items():
+        if sheet is not None:
+            write_png(request.sheets[kind], sheet)
+    _report(request, writer.count - len(dropped), rows, examples)
+    _list_failed(failed)
+    return 1 if failed else 0
+
+
+@contextmanager
+def _stopping(output):
+    """Turns Ctrl-C and SIGTERM into an error, so that what is half-written goes."""
+
+    def stop(number, _):
+        raise StoppedError(f"{printable(output)}: stopped, left as it was", number)
+
+    numbers = signal.SIGINT, signal.SIGTERM
+    previous = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous):
+            signal.signal(number, handler)
+
+
+def _create(request):
+    return ImageWriter(request.output, request.target.shape, request.compression)
+
+
+def _fill(writer, request):
+    """Writes all images; returns ((thumbnails, sharpness), failures)."""
+    counts = [source.count for source in request.sources]
+    total = None if None in counts else sum(counts)
+    thumbnails, sharpness, failed = [], [], []
+    bar = tqdm(total=total, desc="prepare", unit="img", delay=2)
+    with ThreadPoolExecutor() as pool, bar:
+        for batch, measures in _load_in_order(request, pool):
+            writer.write(batch.images, batch.names, batch.frames)
+            thumbnails.append(measures[0])
+            sharpness.append(measures[1])
+            failed += batch.failed
+            bar.update(len(batch.names) + len(batch.failed))
+    return (np.concatenate(thumbnails), np.concatenate(sharpness)), failed
+
+
+def _load_in_order(request, pool):
+    """Yields what the sources hold, loading a few units ahead."""
+
+    def load(source, unit):
+        batch = source.load(unit, request.target)
+        return batch, measure_images(batch.images)
+
+    ahead = deque()
+    for source in request.sources:
+        for unit in source.units(request.target):
+            ahead.append(pool.submit(load, source, unit))
+            if len(ahead) == UNITS_AHEAD:
+                yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()
+
+
+def _read_names(writer, rows):
+    return [writer.read(row, row + 1)[1][0] for row in list(rows)[:NAMES_SHOWN]]
+
+
+def _draw_sheet(writer, rows):
+    """Shows images that are dropped; a duplicate, below the image it is a copy of.
+
+    Args:
+        rows: row -> the row it copies, or None.
+
+    Returns:
+        uint8 (H, W, C), or None if there is nothing to show.
+    """
+    if not rows:
+        return None
+    count = min(len(rows), SHEET_IMAGES)
+    chosen = np.array(list(rows))[np.linspace(0, len(rows) - 1, count).astype(int)]
+    images = _read_small(writer, chosen)
+    earlier = [rows[int(row)] for row in chosen]
+    if None not in earlier:
+        images = stack_pairs(_read_small(writer, earlier), images)
+    return make_grid(images, min(SHEET_COLUMNS, count))
+
+
+def _read_small(writer, rows):
+    images = np.concatenate([writer.read(row, row + 1)[0] for row in rows])
+    height, width = images.shape[1:3]
+    scale = min(1, SHEET_SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.stack([resize_image(image, *size) for image in images])
+
+
+def _commit(writer, dropped, request):
+    """Puts the file in place, or one without the rows to drop."""
+    if not dropped:
+        writer.commit()
+        return
+    kept = np.ones(writer.count, bool)
+    kept[list(dropped)] = False
+    with _create(request) as cleaned:
+        for start in range(0, writer.count, writer.chunk_rows):
+            stop = min(start + writer.chunk_rows, writer.count)
+            images, names, frames = writer.read(start, stop)
+            chosen = np.flatnonzero(kept[start:stop])
+            cleaned.write(
+                images[chosen],
+                [names[index] for index in chosen],
+                [frames[index] for index in chosen],
+            )
+        cleaned.commit()
+
+
+def _report(request, count, rows, examples):
+    target = request.target
+    added = f", {count - request.old} of them new" if request.old else ""
+    kind = "RGB" if target.channels == 3 else "gray"
+    print(
+        f"{printable(request.output)}: {count} images{added},"
+        f" {target.width}x{target.height} {kind}"
+    )
+    skipped = sum(source.skipped for source in request.sources)
+    if skipped:
+        print(f"skipped: {skipped} crops that OpenFace failed on")
+    for name, found in rows.items():
+        print(f"{TITLES[name]}: {_describe(request, name, len(found), examples[name])}")
+
+
+def _describe(request, kind, count, examples):
+    if not count:
+        return "0"
+    if kind in request.sheets:
+        return f"{count} dropped, see {printable(request.sheets[kind])}"
+    more = ", ..." if count > len(examples) else ""
+    option = BAD_KINDS[kind].replace("_", "-")
+    return f"{count} kept ({', '.join(examples)}{more}); drop them with --{option}"
+
+
+def _list_failed(failed):
+    for name, reason in failed:
+        print(f"{name}: {reason}", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} could not be read", file=sys.stderr)

@@ -1,0 +1,69 @@
+"""A folder of crops as one array: read on all cores, in memory or spilled to disk."""
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from vae.images import ImageError, read_image
+from vae.stream import make_rows
+
+READ_AHEAD = 256  # files given to the readers at a time
+
+
+@dataclass(frozen=True)
+class Crops:
+    """The crops of a folder that could be read, in order, and why others could not.
+
+    Attributes:
+        images: uint8 (N, H, W, C).
+        indices: for each image, its place in the list of names.
+        failures: list of (place in the list of names, reason).
+    """
+
+    images: Any
+    indices: list
+    failures: list
+
+
+def read_crops(folder, names, config, watch):
+    """Reads image files at the size of a model.
+
+    Args:
+        folder: the folder. names: paths below it.
+        config: the model's `ModelConfig`.
+        watch: has `update(n)`, called as files are done.
+
+    Returns:
+        `Crops`; an image that can't be read is in its `failures`.
+    """
+
+    def read(name):
+        try:
+            path = os.path.join(folder, name)
+            return read_image(path, config.width, config.height, config.channels)
+        except ImageError as error:
+            return error
+
+    rows = make_rows((len(names), config.height, config.width, config.channels))
+    indices, failures = [], []
+    with ThreadPoolExecutor() as pool:
+        for place, result in enumerate(_map_ahead(pool, read, names)):
+            if isinstance(result, ImageError):
+                failures.append((place, str(result)))
+            else:
+                rows[len(indices)] = result
+                indices.append(place)
+            watch.update(1)
+    return Crops(rows[: len(indices)], indices, failures)
+
+
+def _map_ahead(pool, function, items):
+    """`pool.map`, with a bound on the results that wait to be used."""
+    waiting = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > READ_AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

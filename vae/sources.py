@@ -1,0 +1,226 @@
+"""Where the images of a data file come from: pictures and HDF5 files.
+
+A source says in `units` what to read, a little at a time, and `load` reads one unit;
+one thread walks over the units, in order, and several load them. `vae.video` has
+another source of the same form.
+"""
+import os
+import stat
+import struct
+import warnings
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from vae.data import ImageFile
+from vae.errors import RefusedError
+from vae.files import natural_key, printable
+from vae.fit import fit_image
+from vae.images import FORMATS, ImageError, find_images, read_image
+from vae.openface import find_csv, parse_crop, read_failed
+
+UNIT_BYTES = 4 << 20  # of images, as they leave a source
+UNIT_IMAGES = 32
+MAX_BLOCK_BYTES = 64 << 20  # read from an HDF5 file at a time
+_ORIENTATION_TAG = 0x0112  # EXIF
+_BITMAP_HEADER = struct.Struct("<2s12xIii")
+_LYING = (5, 6, 7, 8)  # orientations that swap width and height
+
+
+class Batch:
+    """Images of one unit, with the file each came from and its number there.
+
+    Attributes:
+        names, frames: lists, one item an image.
+        failed: (name, reason) of what could not be read.
+    """
+
+    def __init__(self, room, target):
+        """Makes room for so many images of the target's shape."""
+        self._images = np.empty((room, *target.shape), np.uint8)
+        self.names, self.frames, self.failed = [], [], []
+
+    @property
+    def images(self):
+        """uint8 (B, H, W, C)"""
+        return self._images[: len(self.names)]
+
+    def add(self, image, name, frame):
+        """Adds one image."""
+        self._images[len(self.names)] = image
+        self.names.append(name)
+        self.frames.append(frame)
+
+
+class PictureSource:
+    """Image files, in natural order.
+
+    Attributes:
+        count: number of files. skipped: crops left out since OpenFace failed on them.
+    """
+
+    channels = 3
+
+    def __init__(self, folder, names, label="", skipped=0):
+        """Takes a list of files; nothing is opened.
+
+        Args:
+            folder: what `names` are relative to.
+            names: paths with "/" between parts.
+            label: what stands before the names in the data file.
+        """
+        self._folder, self._label, self.skipped = folder, label, skipped
+        self._names = sorted(names, key=natural_key)
+        self._sizes = None
+        self.count = len(names)
+
+    def sizes(self):
+        """Returns the set of (width, height), from the headers that can be read."""
+        if self._sizes is None:
+            paths = (os.path.join(self._folder, name) for name in self._names)
+            self._sizes = {read_size(path) for path in paths} - {None}
+        return self._sizes
+
+    def units(self, target):
+        """Yields ranges of files."""
+        step = max(1, min(UNIT_IMAGES, UNIT_BYTES // target.image_bytes))
+        for start in range(0, self.count, step):
+            yield range(start, min(start + step, self.count))
+
+    def load(self, unit, target):
+        """Reads a range of files; returns a `Batch`."""
+        batch = Batch(len(unit), target)
+        for index in unit:
+            name = self._names[index]
+            shown = printable(os.path.join(self._label, name))
+            crop = parse_crop(os.path.basename(name))
+            try:
+                image = self._read(os.path.join(self._folder, name), target)
+                batch.add(image, shown, crop[1] if crop else 0)
+            except ImageError as error:
+                batch.failed.append((shown, str(error)))
+        return batch
+
+    def _read(self, path, target):
+        size = target.width, target.height
+        if target.fit != "stretch" and self._sizes != {size}:
+            size = read_size(path) or size
+        return fit_image(read_image(path, *size, target.channels), target)
+
+
+def open_folder(folder, min_confidence):
+    """Lists a folder's images but for the crops that OpenFace failed on.
+
+    Raises:
+        RefusedError: it holds none, or the CSV beside it can't be read.
+    """
+    names, failed, kept = find_images(folder), {}, []
+    for name in names:
+        where, last = os.path.split(name)
+        if where not in failed:
+            path = find_csv(os.path.join(folder, where))
+            failed[where] = read_failed(path, min_confidence) if path else set()
+        if parse_crop(last) not in failed[where]:
+            kept.append(name)
+    if not kept:
+        raise RefusedError(
+            f"{printable(folder)}: OpenFace failed on all of its {len(names)} crops,"
+            " see the CSV beside it; at least one good crop expected"
+        )
+    label = os.path.basename(os.path.abspath(folder))
+    return PictureSource(folder, kept, label, len(names) - len(kept))
+
+
+def read_size(path):
+    """Returns the upright (width, height) an image file declares, or None.
+
+    Nothing is decoded; an EXIF record after the pixels of a PNG is not looked for.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        with warnings.catch_warnings(), open(path, "rb") as file:
+            warnings.simplefilter("ignore")
+            if size := _bitmap_size(file.read(_BITMAP_HEADER.size)):
+                return size
+            image = Image.open(file, formats=FORMATS)
+            width, height = image.size
+            tagged = "exif" in image.info or image.format == "TIFF"
+            lying = tagged and image.getexif().get(_ORIENTATION_TAG) in _LYING
+    except Exception:  # Pillow raises nearly anything; reading it will say what is wrong
+        return None
+    return (height, width) if lying else (width, height)
+
+
+def _bitmap_size(header):
+    """The size in a BMP header: what OpenFace writes, read in a fifth of the time."""
+    if len(header) < _BITMAP_HEADER.size:
+        return None
+    magic, kind, width, height = _BITMAP_HEADER.unpack(header)
+    plain = magic == b"BM" and kind == 40 and width > 0 and height != 0
+    return (width, abs(height)) if plain else None
+
+
+class FileSource:
+    """The images of an HDF5 file, with their origins if this tool wrote them.
+
+    Attributes:
+        count: number of images. channels: 3 or 1. note: see `vae.data.Layout`.
+        width_first: whether the file stores the width before the height.
+        dtype, compression: how the images are stored.
+    """
+
+    skipped = 0
+
+    def __init__(self, path, dataset_name, layout):
+        """Opens and checks the file.
+
+        Raises:
+            RefusedError: it is not what this tool reads.
+        """
+        self._images = ImageFile(path, dataset_name, layout)
+        self._label = printable(os.path.basename(path))
+        self.count, self.channels = self._images.count, self._images.channels
+        self.note = self._images.layout.note
+        self.width_first = self._images.layout.width_first
+        self._file = h5py.File(path, "r")
+        stored = self._file[dataset_name]
+        self.dtype, self.compression = stored.dtype, stored.compression
+        self._names = self._find("source", lambda kind: h5py.check_string_dtype(kind))
+        self._frames = self._find("frame", lambda kind: kind.kind in "iu")
+
+    def _find(self, name, accepts):
+        """The dataset with a row an image, if it is there and in the file itself."""
+        if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
+            return None
+        found = self._file[name]
+        plain = isinstance(found, h5py.Dataset) and found.shape == (self.count,)
+        if not plain or found.is_virtual or found.external or not accepts(found.dtype):
+            return None
+        return found
+
+    def sizes(self):
+        """Returns the set of the one (width, height)."""
+        return {(self._images.width, self._images.height)}
+
+    def units(self, target):
+        """Yields ranges of images, whole chunks if those are not too large."""
+        image_bytes = self._images.width * self._images.height * self.channels
+        most = max(1, MAX_BLOCK_BYTES // max(image_bytes, target.image_bytes))
+        step = min(self._images.block_rows, most)
+        for start in range(0, self.count, step):
+            yield range(start, min(start + step, self.count))
+
+    def load(self, unit, target):
+        """Reads a range of images; returns a `Batch`."""
+        start, stop = unit.start, unit.stop
+        names, frames = [self._label] * len(unit), unit
+        if self._names is not None:
+            names = self._names.asstr(errors="replace")[start:stop]
+        if self._frames is not None:
+            frames = self._frames[start:stop].tolist()
+        batch = Batch(len(unit), target)
+        for image, name, frame in zip(self._images.read(start, stop), names, frames):
+            batch.add(fit_image(image, target), printable(name), frame)
+        return batch

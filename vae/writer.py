@@ -1,0 +1,183 @@
+"""Write the documented HDF5 file: aside, in bounded memory, whole or not at all.
+
+The file has three datasets of one row an image: `data`, `source` (the name of the file
+it came from) and `frame` (its number there). Images are stored upright, rows first, in
+chunks of whole images, with checksums.
+"""
+import contextlib
+import glob
+import os
+import secrets
+
+import h5py
+import numpy as np
+
+from vae.errors import VaeError
+from vae.files import explain, printable, sync_folder
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; what a killed run left there stays
+    fcntl = None
+
+CHUNK_BYTES = 1 << 20  # no more, or HDF5 does not cache a chunk
+GZIP_LEVEL = 1  # higher ones take far longer and save little on photographs
+ORIGIN_ROWS = 1024  # rows a chunk of `source` and of `frame`
+
+
+class ImageWriter:
+    """A data file that is being written; `commit` puts it in place.
+
+    As a context manager it removes what was not committed.
+
+    Attributes:
+        count: images written so far.
+        chunk_rows: images a chunk.
+    """
+
+    def __init__(self, path, shape, compression):
+        """Creates the file aside, in the folder of `path`.
+
+        Args:
+            path: where the file will be.
+            shape: (H, W, C) of an image.
+            compression: none or gzip.
+
+        Raises:
+            VaeError: it can't be created.
+        """
+        self.path, self.count, self._stored = path, 0, 0
+        self.chunk_rows = max(1, CHUNK_BYTES // int(np.prod(shape)))
+        self._buffer = np.empty((self.chunk_rows, *shape), np.uint8)
+        self._names, self._frames = [], []
+        folder, name = os.path.split(os.path.abspath(path))
+        self._aside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")
+        self._file = None
+        with self._explaining():
+            os.makedirs(folder, exist_ok=True)
+            _sweep(folder, name)
+            self._file = h5py.File(self._aside, "x", locking=True)
+            self._create(shape, compression)
+
+    def _create(self, shape, compression):
+        packed = {"compression": "gzip", "compression_opts": GZIP_LEVEL}
+        filters = {"fletcher32": True} | (packed if compression == "gzip" else {})
+        self._data = self._file.create_dataset(
+            "data",
+            (0, *shape),
+            np.uint8,
+            maxshape=(None, *shape),
+            chunks=(self.chunk_rows, *shape),
+            **filters,
+        )
+        self._data.attrs["layout"] = "rows-first"
+        origin = {"shape": (0,), "maxshape": (None,), "chunks": (ORIGIN_ROWS,)}
+        text = h5py.string_dtype()
+        self._source = self._file.create_dataset("source", dtype=text, **origin)
+        self._frame = self._file.create_dataset(
+            "frame", dtype=np.int64, fletcher32=True, **origin
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self._file is not None:
+            self.discard()
+
+    def write(self, images, names, frames):
+        """Adds images.
+
+        Args:
+            images: uint8 (B, H, W, C).
+            names, frames: the file each came from, as text, and its number there.
+
+        Raises:
+            VaeError: they can't be written.
+        """
+        self._names += names
+        self._frames += frames
+        while len(images):
+            at = self.count - self._stored
+            part = images[: self.chunk_rows - at]
+            self._buffer[at : at + len(part)] = part
+            self.count += len(part)
+            images = images[len(part) :]
+            if self.count - self._stored == self.chunk_rows:
+                self._store()
+
+    def _store(self):
+        """Moves the buffer into the file, whole chunks but for the last one."""
+        rows = self.count - self._stored
+        if not rows:
+            return
+        contents = (self._buffer[:rows], self._names[:rows], self._frames[:rows])
+        with self._explaining():
+            for dataset, content in zip(
+                (self._data, self._source, self._frame), contents
+            ):
+                dataset.resize(self.count, axis=0)
+                dataset[self._stored :] = content
+        del self._names[:rows], self._frames[:rows]
+        self._stored = self.count
+
+    def read(self, start, stop):
+        """Returns (images, names, frames) start..stop of what was written.
+
+        After this nothing more may be written.
+        """
+        self._store()
+        with self._explaining():
+            names = [name.decode() for name in self._source[start:stop]]
+            return self._data[start:stop], names, self._frame[start:stop].tolist()
+
+    def commit(self):
+        """Puts the file in place of what was there, once the disk holds it.
+
+        Raises:
+            VaeError: it can't; an older file is still intact.
+        """
+        self._store()
+        with self._explaining():
+            self._file.close()
+            with open(self._aside, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(self._aside, self.path)
+            self._file = None
+            sync_folder(os.path.dirname(os.path.abspath(self.path)))
+
+    def discard(self):
+        """Removes what was written."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._aside)
+        self._file = None
+
+    @contextlib.contextmanager
+    def _explaining(self):
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
+            if self._file is not None:
+                self.discard()
+            raise VaeError(
+                f"{printable(self.path)}: can't be written ({_reason(error)})"
+            ) from error
+
+
+def _reason(error):
+    if not isinstance(error, OSError):
+        return " ".join(str(error).split())
+    text = explain(error)
+    _, found, reason = text.partition("error message = '")  # h5py's way to quote errno
+    return reason.partition("'")[0] if found else text
+
+
+def _sweep(folder, name):
+    """Removes what killed runs left; a live one holds a lock on its file."""
+    pattern = os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.part")
+    for path in glob.glob(pattern) if fcntl else []:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
