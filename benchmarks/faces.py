@@ -1,4 +1,4 @@
-"""What the benchmarks work on: drawn faces in files of any size, and a model of them."""
+"""What benchmarks work on: drawn faces in files of any size, and a model of them."""
 import subprocess
 import sys
 import zlib

@@ -1,4 +1,4 @@
-"""Growth: what an image costs as the file, the image and the code grow, with a chart."""
+"""What an image costs as the file, the image and the code grow, with a chart."""
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +82,8 @@ def derive(settings, found):
     """
     names = [count_name(count) for count in settings.counts]
     costs = {name: found[name]["train_us"] for name in names if name in found}
-    return {name: {"relative_cost": costs[name] / min(costs.values())} for name in costs}
+    least = min(costs.values(), default=None)
+    return {name: {"relative_cost": cost / least} for name, cost in costs.items()}
 
 
 def draw(settings, medians):

@@ -1,4 +1,4 @@
-"""What a figure was measured on: processor, memory, versions and load. No TensorFlow."""
+"""What a figure was measured on: processor, memory, versions and load."""
 import json
 import os
 import platform

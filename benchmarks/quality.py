@@ -1,4 +1,4 @@
-"""Time to quality on a file of real faces: held-out PSNR against seconds of training."""
+"""Time to quality on real faces: held-out PSNR against seconds of training."""
 import os
 import sys
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""reconstruct: crops a second, beside a program that only decodes and encodes them."""
+"""Crops a second, beside a program that only decodes and encodes them."""
 import json
 import sys
 from dataclasses import dataclass
@@ -35,7 +35,8 @@ def prepare(settings, place):
     draw_folder(few, 1, SIDE)
     command = ["reconstruct", model, crops, FRESH]
     first = ["reconstruct", model, few, FRESH + "-first"]
-    started = [sys.executable, contender_path("started.py"), json.dumps([first, command])]
+    commands = json.dumps([first, command])
+    started = [sys.executable, contender_path("started.py"), commands]
     rows = [
         Contender("vae.py reconstruct", [sys.executable, OURS, *command], ours=True),
         Contender("the same, started", started, ours=True),

@@ -1,4 +1,4 @@
-"""sample: images a second, beside a program that only writes the same PNG files."""
+"""Sampled images a second, beside a program that only writes the same PNG files."""
 import json
 import subprocess
 import sys
@@ -37,7 +37,8 @@ def prepare(settings, place):
     _keep_images(model, settings.walks, f"{place.folder}/samples", images)
     command = _sample(settings.walks, FRESH, model)
     first = _sample(1, FRESH + "-first", model)
-    started = [sys.executable, contender_path("started.py"), json.dumps([first, command])]
+    commands = json.dumps([first, command])
+    started = [sys.executable, contender_path("started.py"), commands]
     rows = [
         Contender("vae.py sample", [sys.executable, OURS, *command], ours=True),
         Contender("the same, started", started, ours=True),

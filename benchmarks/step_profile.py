@@ -14,6 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
@@ -28,6 +29,11 @@ from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.training import Progress  # noqa: E402
 
 OPERATION = re.compile(r"([\w./\-]+):(_?[A-Z]\w+)")  # name:Type, as the profiler says
+PHASES = {  # and rest: losses, noise, augmentation, the input
+    "backward": "gradient_tape",
+    "optimizer": "adam|global_norm",
+    "networks": "encoder|decoder|reader",
+}
 MATRIX_SIDE, MATRIX_PRODUCTS = 2048, 8
 COPY_BYTES, COPIES = 256 << 20, 4
 FORWARD_AND_BACKWARD = 3  # a product, and one for either factor's gradient
@@ -45,7 +51,9 @@ def main(arguments=None):
     options = build_parser().parse_args(arguments)
     print(format_machine(describe_machine(sys.executable)), flush=True)
     shape = (options.batch, options.side, options.side, 3)
-    trainer = build_trainer(shape, options.batch, options.latent_dim)
+    trainer = build_trainer(
+        shape, options.batch, options.latent_dim, augmented=not options.plain
+    )
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     step = time_steps(trainer, images, options.steps)
     print(f"step: {1e3 * step:.2f} ms, {options.batch / step:.0f} img/s")
@@ -69,6 +77,8 @@ def build_parser():
         ("steps", 50, "to measure"),
     ):
         parser.add_argument(f"--{name}", type=int, default=default, help=text)
+    text = "train without augmentation; the difference is what it costs"
+    parser.add_argument("--plain", action="store_true", help=text)
     return parser
 
 
@@ -115,14 +125,9 @@ def sum_events(space):
 
 def find_phase(name):
     """The part of a step that an operation belongs to, by its name."""
-    if "gradient_tape" in name:
-        return "backward"
-    if "augment" in name:
-        return "augmentation"
-    if re.search(r"\badam|optimizer|clip_by_global_norm|global_norm", name):
-        return "optimizer"
-    if re.search(r"encoder|decoder", name):
-        return "network"
+    for phase, pattern in PHASES.items():
+        if re.search(pattern, name):
+            return phase
     return "rest"
 
 
@@ -152,7 +157,7 @@ def describe_floor(trainer, batch, step):
     flops, moved = count_work(trainer, batch)
     bandwidth = measure_bandwidth()
     lines = [
-        f"\nwork of a step: {flops / 1e9:.1f} GFLOP, at least {moved / 1e6:.0f} MB moved",
+        f"\nwork of a step: {flops / 1e9:.1f} GFLOP, {moved / 1e6:.0f} MB moved",
         f"memory: {bandwidth / 1e9:.1f} GB/s, so {1e3 * moved / bandwidth:.2f} ms",
     ]
     for dtype in ("float32", "bfloat16"):
@@ -167,13 +172,14 @@ def describe_floor(trainer, batch, step):
 
 
 def count_work(trainer, batch):
-    """Returns (FLOPs, bytes) of a step: those of layers with a kernel, and all outputs.
+    """Returns (FLOPs, bytes) of a step: kernels only, and all outputs and weights.
 
     Activations count in the type that a layer computes in. What the processor's caches
     keep isn't moved, so that the bytes of a small network can be fewer.
     """
     flops = moved = 0
-    for network in (trainer.model.encoder, trainer.model.decoder):
+    parts = vars(trainer.model).values()
+    for network in [part for part in parts if isinstance(part, keras.Model)]:
         for layer in network.layers:
             outputs = tf.nest.flatten(layer.output)
             elements = sum(int(np.prod(output.shape[1:])) for output in outputs)

@@ -130,7 +130,11 @@ def measure(command):
 def _run(command, errors):
     """Runs a command; returns (status, stdout, resource usage of it and its own)."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        start_new_session=True,
     )
     timer = threading.Timer(LIMIT_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
     timer.start()

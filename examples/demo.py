@@ -1,7 +1,7 @@
 """`make demo`: the whole tool on drawn faces, in a few minutes and without any data.
 
-Draws an actor and a stranger, trains on the actor, samples walks, and turns the stranger
-into the actor. Each command is shown before it runs, to be copied.
+Draws an actor and a stranger, trains on the actor, samples walks, and turns the
+stranger into the actor. Each command is shown before it runs, to be copied.
 """
 
 import subprocess
@@ -25,9 +25,11 @@ def run_demo(folder, frames=ACTOR_FRAMES, crops=STRANGER_FRAMES, epochs=EPOCHS):
         raise SystemExit(f"{folder}: already there; remove it, or name another folder")
     folder.mkdir(parents=True)
     actor, stranger = folder / "actor.h5", folder / "stranger"
-    model, walks, result = folder / "model", folder / "walks", folder / "stranger_as_actor"
+    model, walks = folder / "model", folder / "walks"
+    result = folder / "stranger_as_actor"
     _run("examples/draw.py", *_person(ACTOR), "--frames", frames, actor)
-    _run("examples/draw.py", *_person(STRANGER), "--frames", crops, "--folder", stranger)
+    crops = "--frames", crops, "--folder", stranger
+    _run("examples/draw.py", *_person(STRANGER), *crops)
     _run("vae.py", "train", "--epochs", epochs, actor, model)
     _run("vae.py", "sample", "--output-dir", walks, model)
     _run("vae.py", "reconstruct", model, stranger, result)

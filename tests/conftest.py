@@ -12,10 +12,12 @@ sys.path.insert(0, str(ROOT))
 from vae.cli import main  # noqa: E402
 
 TENSORFLOW_FILES = {
+    "test_augment.py",
     "test_inference.py",
     "test_losses.py",
     "test_model.py",
     "test_resume.py",
+    "test_strangers.py",
     "test_training.py",
     "test_use.py",
 }

@@ -276,7 +276,8 @@ USES = {
 def test_a_use_of_a_model_that_cannot_work_is_refused(line, refused, tmp_path):
     for name in ("model", "crops", "shown", "bare"):
         (tmp_path / name).mkdir()
-    model = {"schema": 1, "model": ModelConfig(16, 12, 3, 5).to_dict()}
+    model = {"schema": 1, "home_psnr": 25.0}
+    model["model"] = ModelConfig(16, 12, 3, 5).to_dict()
     (tmp_path / "model" / "metadata.json").write_text(json.dumps(model))
     (tmp_path / "link").symlink_to("crops")
     for name in ("file", "z.npz", "crops/a.jpg", "shown/a.png", "shown/walks.png"):

@@ -73,7 +73,8 @@ def test_resume_after_a_crash(
     with monkeypatch.context() as patch:
         patch.setattr(Session, "on_step", crash)
         with pytest.raises(Crash):
-            run_cli("train", *OPTIONS, "--checkpoint-minutes", every, faces_file, output)
+            options = [*OPTIONS, "--checkpoint-minutes", every]
+            run_cli("train", *options, faces_file, output)
     status, _, err = run_cli("train", "--resume", faces_file, output)
     assert status == 0, err
     begun = crash_at if every == "0" else 0

@@ -23,8 +23,8 @@ def crops(tmp_path):
 
 
 def test_sample_writes_walks_that_sort_and_a_sheet(tiny_model, tmp_path, run_cli):
-    arguments = ["--walks", 3, "--steps", 4, "--output--dir", tmp_path / "s", tiny_model]
-    status, out, _ = run_cli("sample", *arguments)
+    arguments = ["--walks", 3, "--steps", 4, "--output--dir", tmp_path / "s"]
+    status, out, _ = run_cli("sample", *arguments, tiny_model)
     assert status == 0
     assert out.splitlines()[0] == f"12 pictures in {tmp_path / 's'}"
     names = sorted(path.name for path in (tmp_path / "s").iterdir())

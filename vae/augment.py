@@ -109,7 +109,7 @@ def _warp_matrix(dice, count, length, level):
 
 
 def _relight(dice, change, level):
-    """Changes colour, contrast and light, by amounts that vary smoothly over the face."""
+    """Changes colour, contrast and light, smoothly over the face."""
     count, height, width, channels = tf.shape(change)[0], *change.shape[1:]
 
     def field():

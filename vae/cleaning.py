@@ -30,8 +30,9 @@ def measure_images(images):
     """
     gray = _four_times_gray(images)
     height, width = gray.shape[1:]
-    rows, columns = _averaging(height), _averaging(width)  # (16, H), (16, W)
-    small = rows @ (gray.astype(np.float32) @ columns.T) / 4  # (B, 16, 16)
+    sums = _add_cells(_add_cells(gray, 1), 2)  # (B, 16, 16)
+    area = np.outer(_cell_sides(height), _cell_sides(width))
+    small = sums / (4 * area)
     laplacian = gray[:, 1:-1, 1:-1] * 4
     for neighbour in (gray[:, :-2, 1:-1], gray[:, 2:, 1:-1]):
         laplacian -= neighbour
@@ -54,11 +55,20 @@ def _four_times_gray(images):
     return sums[:, ::3].reshape(images.shape[:3])
 
 
-def _averaging(side):
-    """The matrix (16, side) that averages the pixels of each cell of a thumbnail."""
-    cells = np.arange(side) * THUMBNAIL_SIDE // side
-    matrix = (np.arange(THUMBNAIL_SIDE)[:, None] == cells).astype(np.float32)
-    return matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+def _cell_edges(side):
+    return np.arange(THUMBNAIL_SIDE) * side // THUMBNAIL_SIDE
+
+
+def _cell_sides(side):
+    """Pixels of each cell along one side; in a tiny image, cells share a pixel."""
+    return np.maximum(np.diff(_cell_edges(side), append=side), 1)
+
+
+def _add_cells(levels, axis):
+    """Sums over cells, without a matrix product, whose threads fight for the cores."""
+    return np.add.reduceat(
+        levels, _cell_edges(levels.shape[axis]), axis=axis, dtype=np.int32
+    )
 
 
 @dataclass(frozen=True)
@@ -113,10 +123,10 @@ def find_outliers(thumbnails, score, first=0):
     if len(thumbnails) < MIN_IMAGES:
         return []
     average = thumbnails.mean(axis=0, dtype=np.float64)  # (256,)
-    parts = range(0, len(thumbnails), BLOCK)
-    distance = np.concatenate(
-        [np.sqrt(((thumbnails[at : at + BLOCK] - average) ** 2).mean(1)) for at in parts]
-    )
+    distance = np.empty(len(thumbnails))
+    for at in range(0, len(thumbnails), BLOCK):
+        rows = slice(at, at + BLOCK)
+        distance[rows] = np.sqrt(((thumbnails[rows] - average) ** 2).mean(axis=1))
     median = np.median(distance)
     deviation = DEVIATION_SCALE * np.median(np.abs(distance - median))
     bad = distance > median + score * max(deviation, MIN_DEVIATION)

@@ -15,6 +15,7 @@ from importlib import import_module
 
 from vae import __version__
 from vae.config import (
+    ALIGNMENTS,
     AUGMENTS,
     COMPRESSIONS,
     FITS,
@@ -22,6 +23,7 @@ from vae.config import (
     LIKELIHOODS,
     PRECISIONS,
     ModelConfig,
+    ReconstructConfig,
     PrepareConfig,
     SampleConfig,
     TrainConfig,
@@ -168,7 +170,17 @@ def _add_reconstruct(commands):
     parser = _add_command(
         commands, "reconstruct", "turn a folder of face crops into the actor"
     )
+    add = _option_of(parser, ReconstructConfig)
     _add_model_checks(parser)
+    add("align", "map a stranger to the actor; auto: if it is one", choices=ALIGNMENTS)
+    add("strength", "factor on the expression, for strangers", float)
+    parser.add_argument(
+        "--neutral",
+        metavar="IMAGE",
+        help="the stranger at rest, for --align relative (default: auto, the crop"
+        " nearest to their average)",
+    )
+    add("smooth", "frames over which to smooth a sequence; 0: none", float)
     parser.add_argument(
         "--side-by-side",
         action="store_true",

@@ -11,6 +11,7 @@ from vae.errors import RefusedError
 LIKELIHOODS = ("gaussian", "bernoulli", "discretized")
 LAYOUTS = ("auto", "width-first", "rows-first")
 AUGMENTS = ("none", "light", "full")
+ALIGNMENTS = ("auto", "none", "register", "recentre", "standardise", "relative")
 PRECISIONS = ("auto", "float32", "bfloat16")
 FITS = ("crop", "pad", "stretch")
 COMPRESSIONS = ("none", "gzip")
@@ -144,3 +145,12 @@ class PrepareConfig(_Config):
     duplicate_distance: float = _limit(0.75, 0.0, 255.0)  # gray levels, RMS at 16x16
     blur_ratio: float = _limit(0.3, 0.0, 1.0)  # of the median sharpness
     outlier_score: float = _limit(8.0, 0.0, 1e6)  # robust standard deviations
+
+
+@dataclass(frozen=True)
+class ReconstructConfig(_Config):
+    """How the crops of a person who is not the actor become the actor's."""
+
+    align: str = _limit("auto", choices=ALIGNMENTS)
+    strength: float = _limit(1.0, 0.0, 10.0)
+    smooth: float = _limit(0.0, 0.0, 1000.0)  # frames

@@ -6,14 +6,15 @@ import tensorflow as tf
 from keras import ops
 
 from vae.checkpoint import restore
+from vae.images import to_float32
 from vae.losses import to_images
 from vae.model import VAE
 
 BATCH = 64
 
 
-class Actor:
-    """A model directory, ready to encode and decode.
+def load_actor(folder, config):
+    """Returns the `Actor` of a model directory.
 
     Args:
         folder: the model directory.
@@ -22,17 +23,58 @@ class Actor:
     Raises:
         VaeError: the weights are missing, damaged or of another model.
     """
+    model = VAE(config)
+    restore(model.arrays, os.path.join(folder, "weights.h5"))
+    return Actor(model)
 
-    def __init__(self, folder, config):
-        self._model = VAE(config)
-        restore(self._model.arrays, os.path.join(folder, "weights.h5"))
-        self._encode = encode_function(self._model)
-        self._decode = decode_function(self._model)
+
+class Actor:
+    """A model that encodes and decodes arrays, with functions compiled once.
+
+    Args:
+        model: a `VAE`; its weights may change later.
+
+    Attributes:
+        reads_strangers: whether `read` can be used.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.reads_strangers = model.reader is not None
+        shape = (None, *model.encoder.input_shape[1:])
+        floats = [tf.TensorSpec(shape, tf.float32)]
+        self._encode = tf.function(model.encoder, input_signature=floats)
+        self._decode = decode_function(model)
+        if self.reads_strangers:
+            self._read = tf.function(model.reader, input_signature=floats)
+
+    def assign(self, arrays):
+        """Takes the values of arrays, or of variables, by their names in the model."""
+        for name, variable in self.model.arrays.items():
+            variable.assign(arrays[name])
+
+    @property
+    def average(self):
+        """(H, W, C) float32, mean of each pixel over the actor's images, 0..1."""
+        return self.model.average.numpy()
+
+    @property
+    def variation(self):
+        """(H, W, C) float32, standard deviation of each pixel, 0..1."""
+        return self.model.variation.numpy()
 
     def encode(self, images):
         """Returns z_mean, z_log_var, each (B, Z) float32, of uint8 (B, H, W, C)."""
-        parts = [self._encode(part) for part in _split(images)]
+        parts = [self._encode(to_float32(part)) for part in _split(images)]
         return tuple(np.concatenate(part) for part in zip(*parts))
+
+    def encode_floats(self, images):
+        """Returns z_mean (B, Z) of float32 (B, H, W, C), where 0 is black, 1 white."""
+        return np.concatenate([self._encode(part)[0] for part in _split(images)])
+
+    def read(self, change):
+        """Returns z_mean (B, Z) of images less their person's average (B, H, W, C)."""
+        return np.concatenate([self._read(part) for part in _split(change)])
 
     def decode(self, z):
         """Returns uint8 images (B, H, W, C) of codes (B, Z)."""

@@ -168,7 +168,7 @@ class MeanImage(layers.Layer):
 
     def __init__(self, image_shape, **settings):
         super().__init__(dtype="float32", **settings)
-        self.image = self.add_weight(shape=image_shape, initializer="zeros", name="image")
+        self.image = self.add_weight(image_shape, initializer="zeros", name="image")
 
     def call(self, x):
         return x + self.image
@@ -181,24 +181,31 @@ class VAE:
         config: the `ModelConfig` it was built from.
         encoder, decoder, reader: Keras models; the reader encodes strangers, and
             is None without augmentation.
-        average: variable (H, W, C), the actor's average image, 0..1.
+        average, variation: variables (H, W, C), mean and standard deviation of each
+            pixel over the actor's images, 0..1.
         sigma: scalar variable, standard deviation of a pixel, 0..1.
     """
 
     def __init__(self, config, dtype="float32"):
         self.config = config
         shape = (config.height, config.width, config.channels)
-        self.average = keras.Variable(np.zeros(shape), trainable=False, name="average")
+        self.average = _constant("average", np.zeros(shape))
+        self.variation = _constant("variation", np.ones(shape))
         self.encoder = build_encoder(config, dtype)
         self.decoder = build_decoder(config, dtype)
         reads = config.augment != "none"
         self.reader = build_reader(config, dtype) if reads else None
-        self.sigma = keras.Variable(1.0, trainable=False, name="sigma")
+        self.sigma = _constant("sigma", 1.0)
 
-    def start_from(self, rows):
-        """Starts the decoder at the average of images, uint8 (N, H, W, C)."""
-        mean = rows.mean(axis=0, dtype=np.float64) / 255.0  # (H, W, C)
-        self.average.assign(mean)
+    def start_from(self, average, variation):
+        """Takes the actor's average image and variation; the decoder starts there.
+
+        Args:
+            average, variation: (H, W, C), mean and standard deviation of each pixel.
+        """
+        self.average.assign(average)
+        self.variation.assign(variation)
+        mean = average
         if self.config.likelihood == "bernoulli":
             mean = np.clip(mean, 0.01, 0.99)
             mean = np.log(mean / (1 - mean))
@@ -212,8 +219,17 @@ class VAE:
     @property
     def arrays(self):
         """Name -> variable, of all that a saved model holds."""
-        found = {"sigma": self.sigma, "average": self.average}
+        found = {
+            "sigma": self.sigma,
+            "average": self.average,
+            "variation": self.variation,
+        }
         for network in filter(None, (self.encoder, self.decoder, self.reader)):
             for variable in network.variables:
                 found[f"{network.name}/{variable.path}"] = variable
         return found
+
+
+def _constant(name, value):
+    """A variable that no gradient changes."""
+    return keras.Variable(value, trainable=False, dtype="float32", name=name)

@@ -148,7 +148,7 @@ def read_size(path):
             width, height = image.size
             tagged = "exif" in image.info or image.format == "TIFF"
             lying = tagged and image.getexif().get(_ORIENTATION_TAG) in _LYING
-    except Exception:  # Pillow raises nearly anything; reading it will say what is wrong
+    except Exception:  # Pillow raises nearly anything; reading will say what is wrong
         return None
     return (height, width) if lying else (width, height)
 

@@ -28,7 +28,7 @@ PARTS = ("loss", "reconstruction_loss", "kl_loss")
 
 
 def resolve_precision(precision):
-    """Returns float32 or bfloat16; auto is bfloat16 where the hardware computes in it."""
+    """Returns float32 or bfloat16; auto: bfloat16 if the hardware computes in it."""
     if precision != "auto":
         return precision
     if tf.config.list_physical_devices("GPU"):
@@ -141,7 +141,7 @@ class Trainer:
         return self.config.learning_rate * decay * min(1.0, (step + 1) / warmup)
 
     def beta(self, progress):
-        """The weight of the KL term at a step, after `kl_warmup` epochs the full one."""
+        """The weight of the KL term; it is full after `kl_warmup` epochs."""
         if not self.config.kl_warmup:
             return self.config.beta
         done = progress.epoch + progress.step_in_epoch / self.batches

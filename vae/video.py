@@ -21,6 +21,7 @@ except ImportError:
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,gif"
 UNIT_BYTES = 16 << 20  # of decoded frames
 UNIT_IMAGES = 32
+COMPLETE = 0.9  # share of the declared frames; durations and rates are not exact
 _EXPECTED = "a folder of crops, an image, a video or an HDF5 file expected"
 
 
@@ -28,7 +29,7 @@ class VideoSource:
     """One of every so many frames of a video, turned upright.
 
     Attributes:
-        count: number of frames, or None where the file does not say.
+        count: frames it should yield, or None where the file does not say.
     """
 
     channels, skipped = 3, 0
@@ -51,13 +52,13 @@ class VideoSource:
                 stream = container.streams.video[0]
                 first = next(container.decode(stream))
                 self._size = _upright_size(first)
-                frames = stream.frames
+                self._declared = _declared_frames(container, stream)
         except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
             raise RefusedError(
                 f"{printable(path)}: not a video that can be read ({_reason(error)});"
                 f" {_EXPECTED}"
             ) from None
-        self.count = -(-frames // every) if frames > 0 else None
+        self.count = -(-self._declared // every) if self._declared else None
 
     def sizes(self):
         """Returns the set of the one (width, height)."""
@@ -65,7 +66,7 @@ class VideoSource:
 
     def units(self, target):
         """Yields (list of (number, frame), None), and a reason if decoding fails."""
-        frames, held = [], 0
+        frames, held, number = [], 0, -1
         try:
             with _open(self._path) as container:
                 for number, frame in enumerate(container.decode(video=0)):
@@ -77,10 +78,15 @@ class VideoSource:
                         yield frames, None
                         frames, held = [], 0
         except (av.FFmpegError, OSError) as error:
-            yield frames, _reason(error)
+            yield frames, f"what follows is damaged ({_reason(error)})"
             return
-        if frames:
-            yield frames, None
+        yield frames, self._find_shortage(number + 1)
+
+    def _find_shortage(self, found):
+        """A file that was cut short just ends, so that only its header tells."""
+        if found >= COMPLETE * self._declared:
+            return None
+        return f"{found} of {self._declared} frames found, the file is cut short"
 
     def load(self, unit, target):
         """Converts the frames of a unit; returns a `Batch`."""
@@ -91,7 +97,7 @@ class VideoSource:
             image = np.ascontiguousarray(image)
             batch.add(fit_image(image, target), self._label, number)
         if reason:
-            batch.failed.append((self._label, f"what follows is damaged ({reason})"))
+            batch.failed.append((self._label, reason))
         return batch
 
 
@@ -103,6 +109,15 @@ def _open(path):
     container = av.open(open(path, "rb"), container_options=options)
     container.streams.video[0].thread_type = "AUTO"
     return container
+
+
+def _declared_frames(container, stream):
+    """Number of frames, counted or by the duration; 0 where neither is known."""
+    if stream.frames > 0:
+        return stream.frames
+    rate = stream.average_rate
+    seconds = (container.duration or 0) / av.time_base
+    return round(seconds * rate) if rate else 0
 
 
 def _turns(frame):

@@ -56,8 +56,10 @@ class ImageWriter:
         with self._explaining():
             os.makedirs(folder, exist_ok=True)
             _sweep(folder, name)
-            self._file = h5py.File(self._aside, "x", locking=True)
+            self._disk = _Disk(self._aside)
+            self._file = h5py.File(self._disk, "w")
             self._create(shape, compression)
+            self._disk.check()
 
     def _create(self, shape, compression):
         packed = {"compression": "gzip", "compression_opts": GZIP_LEVEL}
@@ -82,8 +84,7 @@ class ImageWriter:
         return self
 
     def __exit__(self, *error):
-        if self._file is not None:
-            self.discard()
+        self.discard()
 
     def write(self, images, names, frames):
         """Adds images.
@@ -118,6 +119,7 @@ class ImageWriter:
             ):
                 dataset.resize(self.count, axis=0)
                 dataset[self._stored :] = content
+            self._disk.check()
         del self._names[:rows], self._frames[:rows]
         self._stored = self.count
 
@@ -140,38 +142,79 @@ class ImageWriter:
         self._store()
         with self._explaining():
             self._file.close()
-            with open(self._aside, "rb") as file:
-                os.fsync(file.fileno())
+            self._disk.sync()
             os.replace(self._aside, self.path)
+            self._disk.close()
             self._file = None
             sync_folder(os.path.dirname(os.path.abspath(self.path)))
 
     def discard(self):
         """Removes what was written."""
-        with contextlib.suppress(OSError, RuntimeError):
+        if self._file is not None:
             self._file.close()
-        with contextlib.suppress(OSError):
-            os.unlink(self._aside)
-        self._file = None
+            self._disk.close()
+            self._file = None
+            with contextlib.suppress(OSError):
+                os.unlink(self._aside)
 
     @contextlib.contextmanager
     def _explaining(self):
         try:
             yield
-        except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
-            if self._file is not None:
-                self.discard()
+        except OSError as error:
+            self.discard()
             raise VaeError(
-                f"{printable(self.path)}: can't be written ({_reason(error)})"
+                f"{printable(self.path)}: can't be written ({explain(error)})"
             ) from error
 
 
-def _reason(error):
-    if not isinstance(error, OSError):
-        return " ".join(str(error).split())
-    text = explain(error)
-    _, found, reason = text.partition("error message = '")  # h5py's way to quote errno
-    return reason.partition("'")[0] if found else text
+class _Disk:
+    """The file that HDF5 writes to, as an object that never fails.
+
+    A write that fails, on a full disk, leaves HDF5 unable to close the file, and it
+    crashes at exit. So it is told that all is well, and `check` raises the error.
+    """
+
+    def __init__(self, path):
+        self._file = open(path, "xb+", buffering=0)
+        self._error = None
+        if fcntl:
+            with contextlib.suppress(OSError):  # some network disks have no locks
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.seek, self.tell = self._file.seek, self._file.tell
+        self.read, self.readinto = self._file.read, self._file.readinto
+        self.close = self._file.close
+
+    def write(self, content):
+        """Writes all of `content`, or keeps the error."""
+        try:
+            left = memoryview(content)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._error = self._error or error
+        return len(content)
+
+    def truncate(self, size):
+        """Sets the length, or keeps the error."""
+        try:
+            self._file.truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+        return size
+
+    def flush(self):
+        """Does nothing: there is no buffer, and `sync` is for the end."""
+
+    def check(self):
+        """Raises the first error there was."""
+        if self._error:
+            raise self._error
+
+    def sync(self):
+        """Waits until the disk holds the file; raises what went wrong."""
+        self.check()
+        os.fsync(self._file.fileno())
 
 
 def _sweep(folder, name):

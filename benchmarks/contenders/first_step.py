@@ -1,7 +1,7 @@
 """Seconds from a command to its first training step, as a user sees it on a terminal.
 
-`first_step.py COMMAND ...` runs `vae.py train` with a terminal for its stderr, waits for
-the progress bar to count a step, and stops the training.
+`first_step.py COMMAND ...` runs `vae.py train` with a terminal for its stderr, waits
+for the progress bar to count a step, and stops the training.
 """
 import json
 import os
@@ -11,10 +11,11 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 STEP_DONE = re.compile(rb"\| *[1-9][0-9]*/[0-9]+ \[")  # "| 1/800 [00:02<..." of the bar
-COLUMNS = "200"
+ROWS, COLUMNS = 40, 200  # of the terminal
 PATIENCE = 60  # seconds for the training to save and stop
 POLL_SECONDS = 0.1
 READ_BYTES = 1 << 16
@@ -23,11 +24,9 @@ READ_BYTES = 1 << 16
 def time_first_step(command):
     """Returns the seconds until the bar counts a step."""
     ours, theirs = pty.openpty()
-    environment = os.environ | {"COLUMNS": COLUMNS, "TERM": "xterm"}
+    termios.tcsetwinsize(theirs, (ROWS, COLUMNS))
     started = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment
-    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
     try:
         seen = _wait_for_step(ours)

@@ -1,7 +1,7 @@
 """What loading and training cost an image, for one file, image size and code length.
 
-The loader runs one epoch alone and is watched: time, bytes that the process really read,
-calls of h5py, and how well a batch mixes. Then training runs on the same rows.
+The loader runs one epoch alone and is watched: time, bytes that the process really
+read, calls of h5py, and how well a batch mixes. Then training runs on the same rows.
 """
 import argparse
 import json

@@ -1,8 +1,8 @@
 """Only the picture files: what no program that makes pictures can do faster in Pillow.
 
 `pillow_only.py WAY reencode FOLDER OUTPUT` decodes and encodes each PNG of a folder,
-`pillow_only.py WAY write IMAGES.npy OUTPUT` encodes arrays. WAY is threads or processes,
-one for each core. It prints the seconds of the work, without the start.
+`pillow_only.py WAY write IMAGES.npy OUTPUT` encodes arrays. WAY is threads or
+processes, one for each core. It prints the seconds of the work, without the start.
 """
 import json
 import os

@@ -59,7 +59,9 @@ def train(faces, options):
     """Returns the figures; faces uint8 (N, C, H, W)."""
     channels, latent_dim = faces.shape[1], options.latent_dim
     config = VAEConfig(
-        input_dim=tuple(faces.shape[1:]), latent_dim=latent_dim, reconstruction_loss="bce"
+        input_dim=tuple(faces.shape[1:]),
+        latent_dim=latent_dim,
+        reconstruction_loss="bce",
     )
     encoder = PythaeEncoder(channels, latent_dim)
     model = VAE(config, encoder=encoder, decoder=PythaeDecoder(channels, latent_dim))

@@ -3,7 +3,7 @@ import os
 from dataclasses import dataclass
 
 from vae.checks.pictures import check_model, check_outputs
-from vae.config import ModelConfig
+from vae.config import ModelConfig, ReconstructConfig
 from vae.errors import RefusedError
 from vae.files import plan_outputs, printable
 from vae.images import find_images
@@ -19,6 +19,8 @@ class ReconstructRequest:
         output, outputs: the folder to write, and a path below it for each input.
         side_by_side: write input and reconstruction next to each other.
         latents: .npz file for the codes, or None.
+        config: how strangers are aligned. neutral: image of one at rest, or None.
+        home_psnr: dB, how well the actor's own faces come back.
     """
 
     folder: str
@@ -29,11 +31,27 @@ class ReconstructRequest:
     outputs: list
     side_by_side: bool
     latents: str | None
+    config: ReconstructConfig
+    neutral: str | None
+    home_psnr: float
 
 
 def check(args):
     """Returns a `ReconstructRequest`; raises `RefusedError` for what can't work."""
-    _, model = check_model(args)
+    config = ReconstructConfig(**ReconstructConfig.pick(vars(args)))
+    metadata, model = check_model(args)
+    home_psnr = _check_home_psnr(metadata, args.input)
+    if config.align == "register" and model.augment == "none":
+        raise RefusedError(
+            "--align: register found, none, recentre, standardise or relative expected:"
+            f" the model in {printable(args.input)} was trained with --augment none"
+        )
+    neutral = None if args.neutral == "auto" else args.neutral
+    if neutral is not None and config.align != "relative":
+        raise RefusedError(
+            f"--neutral: found with --align {config.align}, relative expected; add"
+            " --align relative"
+        )
     inputs = find_images(args.inputdir)
     _check_apart(args.inputdir, args.output)
     outputs = plan_outputs(inputs)
@@ -49,7 +67,20 @@ def check(args):
         outputs,
         args.side_by_side,
         args.latents,
+        config,
+        neutral,
+        home_psnr,
     )
+
+
+def _check_home_psnr(metadata, folder):
+    value = metadata.get("home_psnr")
+    if type(value) is not float or not 0 <= value <= 100:
+        raise RefusedError(
+            f"{printable(os.path.join(folder, 'metadata.json'))}: home_psnr"
+            f" {value!r:.40} found, 0 to 100 dB expected"
+        )
+    return value
 
 
 def _check_apart(inputdir, output):

@@ -30,13 +30,14 @@ TITLES = {
 
 def run(request):
     """Writes the file and says what is in it; returns 1 if something was unreadable."""
-    with _stopping(request.output), _create(request) as writer:
-        measures, failed = _fill(writer, request)
+    with _Stop(request.output) as stop, _create(request) as writer:
+        measures, failed = _fill(writer, request, stop)
         if writer.count == request.old:
             _list_failed(failed)
             name = printable(request.output)
             raise VaeError(f"{name}: not written, since no image could be read")
-        bad = find_bad(*measures, request.config, request.old, request.sheets)
+        with stop.at_once():
+            bad = find_bad(*measures, request.config, request.old, request.sheets)
         rows = {
             "duplicates": dict(bad.duplicates),
             "blurred": dict.fromkeys(bad.blurred),
@@ -45,7 +46,7 @@ def run(request):
         examples = {kind: _read_names(writer, rows[kind]) for kind in rows}
         drawn = {kind: _draw_sheet(writer, rows[kind]) for kind in request.sheets}
         dropped = {row for kind in request.sheets for row in rows[kind]}
-        _commit(writer, dropped, request)
+        _commit(writer, dropped, request, stop)
     for kind, sheet in drawn.items():
         if sheet is not None:
             write_png(request.sheets[kind], sheet)
@@ -54,34 +55,58 @@ def run(request):
     return 1 if failed else 0
 
 
-@contextmanager
-def _stopping(output):
-    """Turns Ctrl-C and SIGTERM into an error, so that what is half-written goes."""
+class _Stop:
+    """Ctrl-C and SIGTERM, answered where HDF5 is not in the middle of something."""
 
-    def stop(number, _):
-        raise StoppedError(f"{printable(output)}: stopped, left as it was", number)
+    def __init__(self, output):
+        self._output, self._number, self._waits = output, None, True
 
-    numbers = signal.SIGINT, signal.SIGTERM
-    previous = [signal.signal(number, stop) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, previous):
+    def __enter__(self):
+        self._previous = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def _on_signal(self, number, _):
+        self._number = number
+        if not self._waits:
+            self.check()
+
+    def check(self):
+        """Raises `StoppedError` if a signal has come."""
+        if self._number is not None:
+            name = printable(self._output)
+            raise StoppedError(f"{name}: stopped, left as it was", self._number)
+
+    @contextmanager
+    def at_once(self):
+        """While this lasts, a signal stops the run wherever it is."""
+        self._waits = False
+        try:
+            self.check()
+            yield
+        finally:
+            self._waits = True
 
 
 def _create(request):
     return ImageWriter(request.output, request.target.shape, request.compression)
 
 
-def _fill(writer, request):
+def _fill(writer, request, stop):
     """Writes all images; returns ((thumbnails, sharpness), failures)."""
     counts = [source.count for source in request.sources]
     total = None if None in counts else sum(counts)
     thumbnails, sharpness, failed = [], [], []
     bar = tqdm(total=total, desc="prepare", unit="img", delay=2)
-    with ThreadPoolExecutor() as pool, bar:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
         for batch, measures in _load_in_order(request, pool):
+            stop.check()
             writer.write(batch.images, batch.names, batch.frames)
             thumbnails.append(measures[0])
             sharpness.append(measures[1])
@@ -139,7 +164,7 @@ def _read_small(writer, rows):
     return np.stack([resize_image(image, *size) for image in images])
 
 
-def _commit(writer, dropped, request):
+def _commit(writer, dropped, request, stop):
     """Puts the file in place, or one without the rows to drop."""
     if not dropped:
         writer.commit()
@@ -148,9 +173,9 @@ def _commit(writer, dropped, request):
     kept[list(dropped)] = False
     with _create(request) as cleaned:
         for start in range(0, writer.count, writer.chunk_rows):
-            stop = min(start + writer.chunk_rows, writer.count)
-            images, names, frames = writer.read(start, stop)
-            chosen = np.flatnonzero(kept[start:stop])
+            stop.check()
+            images, names, frames = writer.read(start, start + writer.chunk_rows)
+            chosen = np.flatnonzero(kept[start : start + writer.chunk_rows])
             cleaned.write(
                 images[chosen],
                 [names[index] for index in chosen],

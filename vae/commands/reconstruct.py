@@ -7,20 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from tqdm import tqdm
 
+from vae.alignment import Alignment, choose_method, find_codes
 from vae.crops import read_crops
+from vae.errors import VaeError
 from vae.files import printable, replace_file
-from vae.images import join_side_by_side, write_png
-from vae.inference import BATCH, Actor
+from vae.images import ImageError, join_side_by_side, read_image, write_png
+from vae.inference import BATCH, load_actor
+from vae.latent import load_statistics
 from vae.metrics import psnr
 
 
 def run(request):
     """Reconstructs the folder and prints PSNR; returns 1 if some crops failed."""
-    actor = Actor(request.folder, request.model)
+    actor = load_actor(request.folder, request.model)
     with _bar(len(request.inputs), "read") as bar:
         crops = read_crops(request.inputdir, request.inputs, request.model, bar)
     if crops.indices:
-        z_mean, z_log_var = actor.encode(crops.images)  # (N, Z)
+        z_mean, z_log_var = _encode(request, crops, actor)  # (N, Z)
         decibel = _write(request, crops, actor, z_mean)
         if request.latents is not None:
             _save_latents(request, crops, z_mean, z_log_var)
@@ -31,6 +34,27 @@ def run(request):
         counts = f"{len(crops.failures)} of {len(request.inputs)}"
         print(f"{counts} could not be read", file=sys.stderr)
     return 1 if crops.failures else 0
+
+
+def _encode(request, crops, actor):
+    """Returns the aligned codes of the crops, and their uncertainty; says how."""
+    path = os.path.join(request.folder, "latent.npz")
+    statistics = load_statistics(path, request.model.latent_dim)
+    config, method = request.config, request.config.align
+    if method == "auto":
+        method, reason = choose_method(actor, crops.images, request.home_psnr)
+        print(reason, file=sys.stderr)
+    alignment = Alignment(method, config.strength, config.smooth)
+    neutral = _read_neutral(request) if request.neutral else None
+    return find_codes(actor, crops.images, statistics, alignment, neutral)
+
+
+def _read_neutral(request):
+    model = request.model
+    try:
+        return read_image(request.neutral, model.width, model.height, model.channels)
+    except ImageError as error:
+        raise VaeError(f"--neutral: {printable(request.neutral)}: {error}") from error
 
 
 def _bar(total, text):

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from vae.checks.sample import SHEET_NAME
 from vae.images import make_grid, write_png
-from vae.inference import Actor
+from vae.inference import load_actor
 from vae.latent import draw_walks, load_statistics
 
 SHEET_WALKS = 30  # rows of the sheet, at most
@@ -17,7 +17,7 @@ SHEET_STEPS = 20  # pictures of a row, at most
 def run(request):
     """Draws the walks; prints where the pictures are; returns the exit status."""
     config = request.config
-    actor = Actor(request.folder, request.model)
+    actor = load_actor(request.folder, request.model)
     statistics = load_statistics(
         os.path.join(request.folder, "latent.npz"), request.model.latent_dim
     )

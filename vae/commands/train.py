@@ -16,13 +16,15 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from vae import __version__
+from vae.alignment import measure
 from vae.chart import draw_history
 from vae.checkpoint import clear, locked, restore, save_checkpoint, sweep
 from vae.errors import StoppedError, VaeError
 from vae.files import printable, replace_file
 from vae.images import make_grid, stack_pairs, write_png
-from vae.inference import decode_function, encode_function, export_saved_model
+from vae.inference import Actor, export_saved_model
 from vae.latent import save_statistics, summarise
+from vae.metrics import psnr
 from vae.model import VAE
 from vae.storage import SCHEMA, pack_arrays, write_json
 from vae.stream import sample_rows
@@ -65,6 +67,8 @@ class Session:
         self.trainer = Trainer(self.model, self.config, len(request.rows))
         self.progress = Progress()
         self.best = {}  # name -> array, of the best epoch
+        self._actor = None  # a float32 model to export from, built when it is needed
+        self._exported = 0  # the epoch whose weights were written last
         self._signal = None
         self._decibel = None
         self._previous = {}
@@ -73,7 +77,7 @@ class Session:
         """Restores the state to go on from, or saves that of step 0."""
         total = self.trainer.batches * self.config.epochs
         if self.request.state is None:
-            self.model.start_from(sample_rows(self.request.rows))
+            self.model.start_from(*measure(sample_rows(self.request.rows)))
             self._keep_best()
             self._save_checkpoint()
         else:
@@ -109,7 +113,7 @@ class Session:
         aside = os.path.join(self.output, ".tmp-saved_model")
         final = os.path.join(self.output, "saved_model")
         shutil.rmtree(aside, ignore_errors=True)
-        export_saved_model(self._best_model(), aside)
+        export_saved_model(self._actor_of(self.best).model, aside)
         shutil.rmtree(final, ignore_errors=True)
         os.rename(aside, final)
         best = self.progress.history[self.progress.best_epoch - 1]
@@ -187,7 +191,7 @@ class Session:
         }
         save_checkpoint(self.output, self.progress.step, arrays, state)
         if self.progress.best_epoch:
-            self._save_model()
+            self._export_best()
         self._saved = time.monotonic()
 
     def _restore(self):
@@ -199,22 +203,24 @@ class Session:
         if self.progress.history:
             self._write_history()
 
-    def _best_model(self):
-        """A float32 copy of the model with the best epoch's weights."""
-        model = VAE(self.request.model)
-        for name, variable in model.arrays.items():
-            variable.assign(self.best[name])
-        return model
+    def _actor_of(self, arrays):
+        """Returns an `Actor` with the weights given, which the next call changes."""
+        self._actor = self._actor or Actor(VAE(self.request.model))
+        self._actor.assign(arrays)
+        return self._actor
 
-    def _save_model(self):
-        model = self._best_model()
-        encode = encode_function(model)
-        rows = sample_rows(self.request.rows)
-        parts = [encode(rows[at : at + 64])[0] for at in range(0, len(rows), 64)]
-        statistics = summarise(np.concatenate(parts))
-        save_statistics(os.path.join(self.output, "latent.npz"), statistics)
-        weights = os.path.join(self.output, "weights.h5")
-        replace_file(weights, pack_arrays(self.best), sync=True)
+    def _export_best(self):
+        """Writes what `sample` and `reconstruct` load, where the best is a new one."""
+        if self._exported != self.progress.best_epoch:
+            actor, rows = self._actor_of(self.best), sample_rows(self.request.rows)
+            statistics = summarise(actor.encode(rows)[0])
+            save_statistics(os.path.join(self.output, "latent.npz"), statistics)
+            shown = rows if self.request.held_out is None else self.request.held_out
+            again = actor.decode(actor.encode(shown)[0])
+            self._home_psnr = float(psnr(shown, again).mean())
+            weights = os.path.join(self.output, "weights.h5")
+            replace_file(weights, pack_arrays(self.best), sync=True)
+            self._exported = self.progress.best_epoch
         write_json(os.path.join(self.output, "metadata.json"), self._metadata())
 
     def _metadata(self):
@@ -226,6 +232,7 @@ class Session:
             "source": self.request.source,
             "latent_statistics": "latent.npz",
             "best": best,
+            "home_psnr": self._home_psnr,
             "epochs_done": self.progress.epoch,
             "versions": {
                 "vae": __version__,
@@ -251,8 +258,8 @@ class Session:
         held_out = self.request.held_out
         chosen = np.linspace(0, len(held_out) - 1, PREVIEW_IMAGES).astype(int)
         images = held_out[np.unique(chosen)]
-        encode, decode = encode_function(self.model), decode_function(self.model)
-        results = decode(encode(images)[0]).numpy()
+        actor = self._actor_of(self.model.arrays)
+        results = actor.decode(actor.encode(images)[0])
         sheet = make_grid(stack_pairs(images, results), columns=len(images))
         digits = max(4, len(str(self.config.epochs)))
         name = f"epoch-{epoch:0{digits}}.png"

@@ -1,0 +1,137 @@
+"""How a folder of a stranger's crops becomes codes of the actor; networks are fakes."""
+import numpy as np
+import pytest
+
+from vae.alignment import Alignment, choose_method, find_codes, measure, smooth_codes
+from vae.errors import RefusedError
+
+RNG = np.random.default_rng(0)
+STATISTICS = {
+    "mean": np.array([1.0, -1.0]),
+    "std": np.array([2.0, 0.5]),
+    "neutral": np.array([0.5, 0.5]),
+}
+
+
+class FakeActor:
+    """Codes are the means of the red and of the green channel, decoding paints them."""
+
+    reads_strangers = True
+    average = np.full((8, 8, 3), 0.5, "f4")
+    variation = np.full((8, 8, 3), 0.1, "f4")
+
+    def encode(self, images):
+        z = self.encode_floats(images / np.float32(255))
+        return z, np.zeros_like(z)
+
+    def encode_floats(self, images):
+        return images.mean((1, 2))[:, :2].astype("f4")
+
+    read = encode_floats
+
+    def decode(self, z):
+        images = np.zeros((len(z), 8, 8, 3), "f4")
+        images[..., :2] = z[:, None, None]
+        return (images.clip(0, 1) * 255).astype(np.uint8)
+
+
+def flat_images(count):
+    """Images of one colour each, without blue, uint8 (N, 8, 8, 3)."""
+    images = np.zeros((count, 8, 8, 3), np.uint8)
+    images[..., :2] = RNG.integers(0, 255, (count, 1, 1, 2))
+    return images
+
+
+def codes(method, images, strength=1.0, smooth=0.0, neutral=None):
+    alignment = Alignment(method, strength, smooth)
+    return find_codes(FakeActor(), images, STATISTICS, alignment, neutral)[0]
+
+
+def test_none_is_the_plain_encoder():
+    images = flat_images(10)
+    np.testing.assert_array_equal(codes("none", images), FakeActor().encode(images)[0])
+
+
+def test_recentre_moves_the_average_and_keeps_distances():
+    images = flat_images(20)
+    z, plain = codes("recentre", images), codes("none", images)
+    np.testing.assert_allclose(z.mean(0), STATISTICS["mean"], atol=1e-5)
+    np.testing.assert_allclose(z - z[0], plain - plain[0], atol=1e-5)
+
+
+def test_standardise_takes_over_the_spread_as_well():
+    z = codes("standardise", flat_images(20))
+    np.testing.assert_allclose(z.mean(0), STATISTICS["mean"], atol=1e-5)
+    np.testing.assert_allclose(z.std(0), STATISTICS["std"], atol=1e-4)
+
+
+def test_relative_adds_the_change_from_the_neutral_image():
+    images = flat_images(20)
+    z, plain = codes("relative", images, neutral=images[3]), codes("none", images)
+    np.testing.assert_allclose(z[3], STATISTICS["neutral"], atol=1e-6)
+    np.testing.assert_allclose(z - z[3], plain - plain[3], atol=1e-5)
+
+
+def test_relative_finds_a_neutral_image_by_itself():
+    images = flat_images(20)
+    z = codes("relative", images)
+    at_rest = np.abs(z - STATISTICS["neutral"]).max(1) < 1e-6
+    assert at_rest.sum() == 1
+
+
+def test_strength_scales_the_distance_from_the_average():
+    images = flat_images(20)
+    once, twice = codes("recentre", images), codes("recentre", images, strength=2.0)
+    centre = STATISTICS["mean"]
+    np.testing.assert_allclose(twice - centre, 2 * (once - centre), atol=1e-5)
+
+
+def test_register_is_blind_to_colour_and_contrast():
+    """The same performance in another light gives the same codes."""
+    shapes = RNG.random((30, 8, 8, 3))
+    dull = (60 + 40 * shapes).astype(np.uint8)
+    bright = (10 + 200 * shapes).astype(np.uint8)
+    first, second = codes("register", dull), codes("register", bright)
+    correlation = np.corrcoef(first.ravel(), second.ravel())[0, 1]
+    assert correlation > 0.99
+    np.testing.assert_allclose(first.mean(0), STATISTICS["mean"], atol=1e-4)
+
+
+def test_the_actors_own_crops_are_left_alone_and_a_strangers_are_not():
+    mine = flat_images(12)
+    method, line = choose_method(FakeActor(), mine, home_psnr=60.0)
+    assert method == "none" and "for the actor" in line
+    noise = RNG.integers(0, 255, (12, 8, 8, 3)).astype(np.uint8)
+    method, line = choose_method(FakeActor(), noise, home_psnr=27.0)
+    assert method == "register"
+    assert line.startswith("--align: register, for a stranger: these crops come back")
+    assert line.endswith("the actor's own with 27.0 dB")
+
+
+def test_a_single_image_is_encoded_as_it_is_and_the_line_says_so():
+    method, line = choose_method(FakeActor(), flat_images(1), home_psnr=27.0)
+    assert method == "none"
+    assert "since a folder of 1 is too small" in line
+
+
+@pytest.mark.parametrize("method", ["register", "recentre", "standardise"])
+def test_statistics_of_too_few_crops_are_refused(method):
+    with pytest.raises(RefusedError, match=f"--align: {method} found with 3 crops"):
+        codes(method, flat_images(3))
+
+
+def test_measure_is_numpys_mean_and_deviation():
+    images = RNG.integers(0, 255, (150, 5, 4, 3)).astype(np.uint8)
+    average, variation = measure(images)
+    np.testing.assert_allclose(average, (images / 255).mean(0), atol=1e-6)
+    np.testing.assert_allclose(variation, (images / 255).std(0), atol=1e-6)
+
+
+def test_smoothing_keeps_a_constant_and_calms_jitter():
+    constant = np.full((9, 2), 3.0)
+    np.testing.assert_allclose(smooth_codes(constant, 2.0), constant)
+    jitter = RNG.normal(size=(200, 2))
+    calm = smooth_codes(jitter, 2.0)
+    assert calm.shape == jitter.shape
+    assert np.abs(np.diff(calm, axis=0)).mean() < np.abs(np.diff(jitter, axis=0)).mean() / 3
+    np.testing.assert_array_equal(smooth_codes(jitter, 0), jitter)

@@ -1,0 +1,169 @@
+"""A stranger's crops to codes of the actor. numpy only; the networks are passed in.
+
+Who a person is and how a camera sees them hardly changes within a folder of crops, the
+expression does. So what is common to the folder is replaced by what is the actor's, in
+the pixels before the encoder (`register`) or in the codes behind it (the others).
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from vae.errors import RefusedError
+from vae.metrics import psnr
+from vae.registration import register, warp
+
+FEWEST = 8  # crops that a folder's statistics need
+STRANGER_DECIBEL = 4.0  # below the actor's own PSNR: crops of a stranger
+PROBE = 256  # crops that decide, at most
+BATCH = 64
+SMALLEST = 1e-6
+KERNEL_REACH = 3  # standard deviations
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How a folder's codes are to be found.
+
+    Attributes:
+        method: one of `vae.config.ALIGNMENTS`.
+        strength: factor on the expression's distance from the actor's average one.
+        smooth: frames, standard deviation of a Gaussian over neighbours; 0: none.
+    """
+
+    method: str
+    strength: float
+    smooth: float
+
+
+def choose_method(actor, images, home_psnr):
+    """Tells the actor's own crops from a stranger's by how well they come back.
+
+    Args:
+        actor: has `encode` and `decode`, see `vae.inference.Actor`.
+        images: uint8 (N, H, W, C).
+        home_psnr: dB, of the actor's own faces through the same networks.
+
+    Returns:
+        (method, one line that says why).
+    """
+    if not actor.reads_strangers:
+        return "none", "--align: none, since the model was trained with --augment none"
+    if len(images) < FEWEST:
+        return "none", (
+            f"--align: none, since a folder of {len(images)} is too small to know a"
+            f" stranger by; give {FEWEST} or more crops of one person"
+        )
+    probe = images[:: -(-len(images) // PROBE)]
+    found = psnr(probe, actor.decode(actor.encode(probe)[0])).mean()
+    method = "register" if found < home_psnr - STRANGER_DECIBEL else "none"
+    who = {"register": "a stranger", "none": "the actor"}[method]
+    return method, (
+        f"--align: {method}, for {who}: these crops come back with {found:.1f} dB, the"
+        f" actor's own with {home_psnr:.1f} dB"
+    )
+
+
+def find_codes(actor, images, statistics, alignment, neutral=None):
+    """Returns the codes of a folder of crops, and their uncertainty.
+
+    Args:
+        actor: see `vae.inference.Actor`.
+        images: uint8 (N, H, W, C), in the order of time.
+        statistics: of the actor's codes, see `vae.latent.summarise`.
+        alignment: an `Alignment`, its method not auto.
+        neutral: uint8 (H, W, C), the stranger at rest, for relative; None: the crop
+            nearest to their average code.
+
+    Returns:
+        z (N, Z), z_log_var (N, Z), float32.
+
+    Raises:
+        RefusedError: there are too few crops for the method.
+    """
+    method = alignment.method
+    if method not in ("none", "relative") and len(images) < FEWEST:
+        raise RefusedError(
+            f"--align: {method} found with {len(images)} crops, {FEWEST} or more of one"
+            " person expected; use none"
+        )
+    z, z_log_var = actor.encode(images)
+    centre = statistics["mean"]
+    if method == "register":
+        z = _register(actor, images, statistics)
+    elif method == "recentre":
+        z = z - z.mean(0) + centre
+    elif method == "standardise":
+        z = (z - z.mean(0)) / (z.std(0) + SMALLEST) * statistics["std"] + centre
+    elif method == "relative":
+        rest = _nearest(z) if neutral is None else actor.encode(neutral[None])[0][0]
+        centre = statistics["neutral"]
+        z = z - rest + centre
+    if method != "none":
+        z = centre + alignment.strength * (z - centre)
+    return smooth_codes(z, alignment.smooth).astype(np.float32), z_log_var
+
+
+def _nearest(z):
+    """The code nearest to the average, in units of the standard deviation."""
+    distance = (z - z.mean(0)) / (z.std(0) + SMALLEST)
+    return z[np.argmin(np.square(distance).sum(1))]
+
+
+def _register(actor, images, statistics):
+    """Paints the stranger's changes on the actor's average face, and reads those.
+
+    The encoder sees the painted face, the reader the change alone; each is scaled to
+    the spread of the actor's codes, and the two, which err differently, are averaged.
+    """
+    average, variation = measure(images)
+    place = register(average, variation, actor.average, actor.variation)
+    spread = np.square(warp(variation[None], place)).mean()
+    gain = np.sqrt(np.square(actor.variation).mean() / max(spread, SMALLEST))
+    painted, read = [], []
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH].astype(np.float32) / 255
+        change = warp(batch - average, place)  # (B, H, W, C)
+        painted.append(actor.encode_floats(actor.average + gain * change))
+        read.append(actor.read(change))
+    codes = [np.concatenate(painted), np.concatenate(read)]
+    return np.mean([_rescale(z, statistics) for z in codes], axis=0)
+
+
+def _rescale(z, statistics):
+    spread = np.sqrt(np.square(statistics["std"]).sum() / max(z.var(0).sum(), SMALLEST))
+    return (z - z.mean(0)) * spread + statistics["mean"]
+
+
+def measure(images):
+    """Returns the mean and the standard deviation of each pixel over images.
+
+    Args:
+        images: uint8 (N, H, W, C)
+
+    Returns:
+        two (H, W, C) float32, 0..1.
+    """
+    total = np.zeros(images.shape[1:])
+    squares = np.zeros(images.shape[1:])
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH].astype(np.float64) / 255
+        total += batch.sum(0)
+        squares += np.square(batch).sum(0)
+    average = total / len(images)
+    variance = np.maximum(squares / len(images) - average**2, 0)
+    return average.astype(np.float32), np.sqrt(variance).astype(np.float32)
+
+
+def smooth_codes(z, frames):
+    """Blurs codes (N, Z) over time, by a Gaussian of so many frames; 0 changes nothing.
+
+    At the ends the weights of the frames that are there are used.
+    """
+    if not frames:
+        return z
+    reach = int(np.ceil(KERNEL_REACH * frames))
+    kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * frames**2))
+    inside = slice(reach, reach + len(z))
+    weights = np.convolve(np.ones(len(z)), kernel)[inside]
+    sums = [np.convolve(column, kernel)[inside] for column in z.T]
+    return (np.stack(sums) / weights).T
