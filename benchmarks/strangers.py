@@ -20,12 +20,11 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "tests"))
 
 from examples.faces import render  # noqa: E402
 from examples.people import make_identity  # noqa: E402
 from examples.performance import perform  # noqa: E402
-from test_strangers import correlate, fit_parameters  # noqa: E402
+from examples.reading import correlate, fit_reader  # noqa: E402
 from vae.config import ALIGNMENTS  # noqa: E402
 
 ACTORS = ("actor", "actor_2")
@@ -99,7 +98,7 @@ def score_drawn(folder):
     """Prints mean r between what drawn strangers did and what the actor does."""
     parameters = perform(0, DRAWN_FRAMES)
     images = render(make_identity(0), parameters, 64, 64)
-    read = fit_parameters(shrink(images), parameters)
+    read = fit_reader(shrink(images), parameters)
     model, data = folder / "drawn", folder / "drawn.h5"
     if not model.exists():
         draw = [sys.executable, ROOT / "examples" / "draw.py", data]

@@ -13,6 +13,7 @@ from vae.cli import main  # noqa: E402
 
 TENSORFLOW_FILES = {
     "test_augment.py",
+    "test_demo.py",
     "test_inference.py",
     "test_losses.py",
     "test_model.py",

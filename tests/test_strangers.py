@@ -10,39 +10,12 @@ from PIL import Image
 
 from examples.faces import render
 from examples.people import make_identity
-from examples.performance import PARAMETERS, perform
+from examples.performance import perform
+from examples.reading import correlate, fit_reader
 
 SIDE = 32
 ACTOR, STRANGER = 0, 3
 FLOOR = 0.7  # mean r; the full-size figure is in docs/strangers.md
-RIDGE = 30.0
-SEEN_EYES = 0.4  # openness from which a gaze can be seen
-
-
-def fit_parameters(images, parameters):
-    """Returns a function that reads parameters (N, P) from images (N, H, W, C)."""
-
-    def features(images):
-        flat = images.reshape(len(images), -1) / 255.0
-        return np.concatenate([flat, np.ones((len(flat), 1))], axis=1)
-
-    x = features(images)
-    weights = np.linalg.solve(
-        x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ parameters
-    )
-    return lambda images: features(images) @ weights
-
-
-def correlate(true, found):
-    """Returns parameter -> r; a gaze counts only where the eyes are open."""
-    scores = {}
-    for column, name in enumerate(PARAMETERS):
-        seen = np.ones(len(true), bool)
-        if name.startswith("gaze"):
-            seen = true[:, PARAMETERS.index("eyes")] > SEEN_EYES
-        pair = true[seen, column], found[seen, column]
-        scores[name] = float(np.corrcoef(*pair)[0, 1])
-    return scores
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +34,7 @@ def drawn_model(tmp_path_factory):
 
 def test_an_unseen_persons_expression_is_the_actors(drawn_model, tmp_path, run_cli):
     model, images, parameters = drawn_model
-    read = fit_parameters(images, parameters)
+    read = fit_reader(images, parameters)
     played = perform(STRANGER, 150)
     crops = tmp_path / "crops"
     crops.mkdir()

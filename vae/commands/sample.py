@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vae.checks.sample import SHEET_NAME
+from vae.files import printable
 from vae.images import make_grid, write_png
 from vae.inference import load_actor
 from vae.latent import draw_walks, load_statistics
@@ -35,6 +36,7 @@ def run(request):
             bar.update(len(images))
     path = os.path.join(config.output_dir, SHEET_NAME)
     write_png(path, make_grid(np.concatenate(sheet), columns=len(shown)))
-    print(f"{config.walks * config.steps} pictures in {config.output_dir}")
-    print(f"all at a glance: {path}")
+    pictures = config.walks * config.steps
+    print(f"{pictures} pictures in {printable(config.output_dir)}")
+    print(f"all at a glance: {printable(path)}")
     return 0
