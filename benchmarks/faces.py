@@ -5,7 +5,6 @@ import zlib
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from benchmarks.places import OURS
 from examples.draw import write_file, write_folder

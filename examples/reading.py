@@ -1,4 +1,4 @@
-"""Reads a drawn person's parameters back from pictures, to score expression transfer."""
+"""Reads a drawn person's parameters back from pictures, to score the transfer."""
 
 import numpy as np
 
