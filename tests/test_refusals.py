@@ -269,6 +269,10 @@ USES = {
     "reconstruct --latents z.npy model crops out": "--latents: z.npy found, NAME.npz"
     " expected",
     "reconstruct --latents z.npz model crops out": f"./z.npz: {TIDY}",
+    "reconstruct --neutral a.png model crops out": "--neutral: found with --align auto,"
+    " relative expected; add --align relative",
+    "reconstruct --strength 99 model crops out": "--strength: 99.0 found, 0.0 to 10.0"
+    " expected",
 }
 
 
@@ -276,8 +280,7 @@ USES = {
 def test_a_use_of_a_model_that_cannot_work_is_refused(line, refused, tmp_path):
     for name in ("model", "crops", "shown", "bare"):
         (tmp_path / name).mkdir()
-    model = {"schema": 1, "home_psnr": 25.0}
-    model["model"] = ModelConfig(16, 12, 3, 5).to_dict()
+    model = {"schema": 1, "model": ModelConfig(16, 12, 3, 5).to_dict()}
     (tmp_path / "model" / "metadata.json").write_text(json.dumps(model))
     (tmp_path / "link").symlink_to("crops")
     for name in ("file", "z.npz", "crops/a.jpg", "shown/a.png", "shown/walks.png"):

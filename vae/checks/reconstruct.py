@@ -20,7 +20,6 @@ class ReconstructRequest:
         side_by_side: write input and reconstruction next to each other.
         latents: .npz file for the codes, or None.
         config: how strangers are aligned. neutral: image of one at rest, or None.
-        home_psnr: dB, how well the actor's own faces come back.
     """
 
     folder: str
@@ -33,14 +32,12 @@ class ReconstructRequest:
     latents: str | None
     config: ReconstructConfig
     neutral: str | None
-    home_psnr: float
 
 
 def check(args):
     """Returns a `ReconstructRequest`; raises `RefusedError` for what can't work."""
     config = ReconstructConfig(**ReconstructConfig.pick(vars(args)))
-    metadata, model = check_model(args)
-    home_psnr = _check_home_psnr(metadata, args.input)
+    _, model = check_model(args)
     if config.align == "register" and model.augment == "none":
         raise RefusedError(
             "--align: register found, none, recentre, standardise or relative expected:"
@@ -69,18 +66,7 @@ def check(args):
         args.latents,
         config,
         neutral,
-        home_psnr,
     )
-
-
-def _check_home_psnr(metadata, folder):
-    value = metadata.get("home_psnr")
-    if type(value) is not float or not 0 <= value <= 100:
-        raise RefusedError(
-            f"{printable(os.path.join(folder, 'metadata.json'))}: home_psnr"
-            f" {value!r:.40} found, 0 to 100 dB expected"
-        )
-    return value
 
 
 def _check_apart(inputdir, output):

@@ -42,7 +42,7 @@ def _encode(request, crops, actor):
     statistics = load_statistics(path, request.model.latent_dim)
     config, method = request.config, request.config.align
     if method == "auto":
-        method, reason = choose_method(actor, crops.images, request.home_psnr)
+        method, reason = choose_method(actor, crops.images)
         print(reason, file=sys.stderr)
     alignment = Alignment(method, config.strength, config.smooth)
     neutral = _read_neutral(request) if request.neutral else None

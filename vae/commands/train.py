@@ -24,7 +24,6 @@ from vae.files import printable, replace_file
 from vae.images import make_grid, stack_pairs, write_png
 from vae.inference import Actor, export_saved_model
 from vae.latent import save_statistics, summarise
-from vae.metrics import psnr
 from vae.model import VAE
 from vae.storage import SCHEMA, pack_arrays, write_json
 from vae.stream import sample_rows
@@ -215,9 +214,6 @@ class Session:
             actor, rows = self._actor_of(self.best), sample_rows(self.request.rows)
             statistics = summarise(actor.encode(rows)[0])
             save_statistics(os.path.join(self.output, "latent.npz"), statistics)
-            shown = rows if self.request.held_out is None else self.request.held_out
-            again = actor.decode(actor.encode(shown)[0])
-            self._home_psnr = float(psnr(shown, again).mean())
             weights = os.path.join(self.output, "weights.h5")
             replace_file(weights, pack_arrays(self.best), sync=True)
             self._exported = self.progress.best_epoch
@@ -232,7 +228,6 @@ class Session:
             "source": self.request.source,
             "latent_statistics": "latent.npz",
             "best": best,
-            "home_psnr": self._home_psnr,
             "epochs_done": self.progress.epoch,
             "versions": {
                 "vae": __version__,
