@@ -68,6 +68,8 @@ class DepthToSpace(layers.Layer):
 
 def _block(x, channels, name, dtype):
     """Two 3x3 convolutions around a shortcut; keeps the shape."""
+    # Not a leaky ReLU: where TensorFlow 2.21 fuses one behind an addition on a CPU, its
+    # slope becomes 0.2, in evaluation alone.
     h = layers.ReLU(dtype=dtype)(x)
     h = layers.Conv2D(channels, 3, padding="same", dtype=dtype, name=f"{name}_a")(h)
     h = layers.ReLU(dtype=dtype)(h)

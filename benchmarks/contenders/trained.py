@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.augmentation import without_augmentation  # noqa: E402
+from vae.alignment import measure  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.model import VAE  # noqa: E402
 from vae.stream import sample_rows  # noqa: E402
@@ -65,7 +66,7 @@ def train_watched(trainer, rows, clock):
     Args:
         rows: uint8 (N, H, W, C) array or what `vae.stream.load_rows` returned.
     """
-    trainer.model.start_from(sample_rows(rows))
+    trainer.model.start_from(*measure(sample_rows(rows)))
     watcher = ClockWatcher(clock, len(rows) / trainer.batches)
     try:
         fit(trainer, Progress(), rows, None, watcher)
