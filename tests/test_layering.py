@@ -13,7 +13,7 @@ CHECKS |= {"cleaning", "fit", "openface", "sources", "video", "writer"}
 ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
-    "alignment": {"errors", "registration"},
+    "alignment": {"errors", "latent", "registration"},
     "augment": set(),
     "chart": set(),
     "checkpoint": BASE | {"storage"},

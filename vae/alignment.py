@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vae.errors import RefusedError
+from vae.latent import nearest_to_average
 from vae.registration import register, warp
 
 FEWEST = 8  # crops that a folder's statistics need
@@ -99,18 +100,13 @@ def find_codes(actor, images, statistics, alignment, neutral=None):
     elif method == "standardise":
         z = (z - z.mean(0)) / (z.std(0) + SMALLEST) * statistics["std"] + centre
     elif method == "relative":
-        rest = _nearest(z) if neutral is None else actor.encode(neutral[None])[0][0]
+        own = z if neutral is None else actor.encode(neutral[None])[0]
+        rest = nearest_to_average(own)  # of one code, that code
         centre = statistics["neutral"]
         z = z - rest + centre
     if method != "none":
         z = centre + alignment.strength * (z - centre)
     return smooth_codes(z, alignment.smooth).astype(np.float32), z_log_var
-
-
-def _nearest(z):
-    """The code nearest to the average, in units of the standard deviation."""
-    distance = (z - z.mean(0)) / (z.std(0) + SMALLEST)
-    return z[np.argmin(np.square(distance).sum(1))]
 
 
 def _register(actor, images, statistics):

@@ -16,7 +16,7 @@ import numpy as np
 
 from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
-from vae.files import explain, printable, sync_folder
+from vae.files import explain, find_writable_folder, printable, sync_folder
 from vae.storage import SCHEMA, pack_arrays, read_json, unpack_arrays
 
 try:
@@ -42,15 +42,7 @@ def describe_output(output):
     if os.path.lexists(output) and not os.path.isdir(output):
         kind = "a file" if os.path.exists(output) else "a dangling link"
         raise RefusedError(f"{name}: {kind} found, a folder expected")
-    folder = os.path.abspath(output)
-    while not os.path.isdir(folder):
-        if os.path.lexists(folder):
-            raise RefusedError(
-                f"{name}: below {printable(folder)}, which is a file, a folder expected"
-            )
-        folder = os.path.dirname(folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise RefusedError(f"{name}: permission denied, a folder to write expected")
+    find_writable_folder(output)
     if not os.path.isdir(output):
         return "absent"
     entries = [entry for entry in os.listdir(output) if entry != ".lock"]

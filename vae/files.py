@@ -11,7 +11,7 @@ import secrets
 import unicodedata
 from collections import Counter
 
-from vae.errors import VaeError
+from vae.errors import RefusedError, VaeError
 
 MAX_NAME = 255  # bytes of one path part, on every common file system
 _NUMBER_ROOM = 12  # bytes kept free for the number of a colliding name
@@ -124,6 +124,24 @@ def _sanitised(part, room=MAX_NAME):
     if part.partition(".")[0].rstrip().upper() in _RESERVED:
         part = "_" + part
     return part or "_"
+
+
+def find_writable_folder(path):
+    """Returns the folder at a path or, of those above it, the first that exists.
+
+    Raises:
+        RefusedError: what exists there is a file, or nothing can be written in it.
+    """
+    name, folder = printable(path), os.path.abspath(path)
+    while not os.path.isdir(folder):
+        if os.path.lexists(folder):
+            raise RefusedError(
+                f"{name}: below {printable(folder)}, which is a file, a folder expected"
+            )
+        folder = os.path.dirname(folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RefusedError(f"{name}: permission denied, a folder to write expected")
+    return folder
 
 
 def replace_file(path, content, sync=False):

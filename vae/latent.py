@@ -23,10 +23,15 @@ def summarise(z_mean):
     mean, std = z_mean.mean(0), z_mean.std(0)
     centred = z_mean - mean  # (N, Z)
     covariance = centred.T @ centred / len(z_mean)
-    distance = ((centred / np.maximum(std, 1e-6)) ** 2).sum(1)  # (N,)
-    neutral = z_mean[np.argmin(distance)]
+    neutral = nearest_to_average(z_mean)
     found = {"mean": mean, "std": std, "covariance": covariance, "neutral": neutral}
     return {name: array.astype(np.float32) for name, array in found.items()}
+
+
+def nearest_to_average(z):
+    """Returns that of the codes (N, Z) nearest to their mean in units of their std."""
+    distance = (z - z.mean(0)) / np.maximum(z.std(0), 1e-6)  # (N, Z)
+    return z[np.argmin(np.square(distance).sum(1))]
 
 
 def save_statistics(path, statistics):

@@ -3,7 +3,7 @@ import os
 
 from vae.checkpoint import read_metadata
 from vae.errors import RefusedError
-from vae.files import printable
+from vae.files import find_writable_folder, printable
 
 
 def check_model(args):
@@ -38,18 +38,7 @@ def check_outputs(folder, names, overwrite):
     """
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise RefusedError(f"{printable(folder)}: a file found, a folder expected")
-    existing = os.path.abspath(folder)
-    while not os.path.isdir(existing):
-        if os.path.lexists(existing):
-            raise RefusedError(
-                f"{printable(folder)}: below {printable(existing)}, which is a file, a"
-                " folder expected"
-            )
-        existing = os.path.dirname(existing)
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise RefusedError(
-            f"{printable(folder)}: permission denied, a folder to write expected"
-        )
+    existing = find_writable_folder(folder)
     if overwrite or existing != os.path.abspath(folder):
         return
     for name in names:
