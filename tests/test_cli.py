@@ -11,8 +11,9 @@ from conftest import ROOT
 from vae import __version__, cli
 from vae.config import ModelConfig, SampleConfig, TrainConfig
 from vae.errors import RefusedError, StoppedError, VaeError
+from vae.parsers import build_parser
 
-PARSERS = cli.build_parser()._subparsers._group_actions[0].choices
+PARSERS = build_parser()._subparsers._group_actions[0].choices
 COMMANDS = tuple(PARSERS)
 HEAVY = {"tensorflow", "keras", "h5py", "numpy", "PIL", "tqdm"}
 DUMP = (
@@ -35,7 +36,7 @@ def run_python(*arguments, **settings):
 
 def parse(*arguments):
     """Returns what the parser makes of a command line, as a dictionary."""
-    return vars(cli.build_parser().parse_args(arguments))
+    return vars(build_parser().parse_args(arguments))
 
 
 def options_of(command):
