@@ -28,6 +28,14 @@ PLAIN = {
 }
 
 
+def draw_all(statistics, walks, steps, seed):
+    """Returns all walks as one array (walks, steps, Z)."""
+    found = list(draw_walks(statistics, walks, steps, seed))
+    places = [(walk, step + n) for walk, step, z in found for n in range(len(z))]
+    assert places == [(walk, step) for walk in range(walks) for step in range(steps)]
+    return np.concatenate([z for *_, z in found]).reshape(walks, steps, -1)
+
+
 def whitened(walks, statistics):
     """Returns walks without the mean and covariance they were given."""
     values, vectors = np.linalg.eigh(statistics["covariance"].astype(np.float64))
@@ -59,7 +67,7 @@ def test_the_neutral_code_is_near_in_units_of_each_deviation():
 def test_codes_that_are_all_one_have_a_neutral_one():
     found = summarise(np.ones((4, 3)))
     assert found["neutral"].tolist() == [1, 1, 1] and not found["std"].any()
-    assert (draw_walks(found, 2, 3, 0) == 1).all()
+    assert (draw_all(found, 2, 3, 0) == 1).all()
 
 
 def test_far_codes_do_not_lose_their_deviation():
@@ -159,21 +167,21 @@ def test_statistics_that_unpack_to_gigabytes_are_refused(tmp_path, monkeypatch):
 
 def test_walks_follow_from_their_seed():
     statistics = random_statistics()
-    walks = draw_walks(statistics, 4, 5, seed=7)
+    walks = draw_all(statistics, 4, 5, seed=7)
     assert walks.shape == (4, 5, 6) and walks.dtype == np.float32
-    np.testing.assert_array_equal(walks, draw_walks(statistics, 4, 5, seed=7))
-    assert not (walks == draw_walks(statistics, 4, 5, seed=8)).any()
+    np.testing.assert_array_equal(walks, draw_all(statistics, 4, 5, seed=7))
+    assert not (walks == draw_all(statistics, 4, 5, seed=8)).any()
 
 
 def test_more_walks_begin_as_fewer_do():
     statistics = random_statistics()
-    longer = draw_walks(statistics, 6, 5, seed=7)[:4]
-    np.testing.assert_allclose(longer, draw_walks(statistics, 4, 5, 7), rtol=1e-5)
+    longer = draw_all(statistics, 6, 5, seed=7)[:4]
+    np.testing.assert_allclose(longer, draw_all(statistics, 4, 5, 7), rtol=1e-5)
 
 
 def test_walks_join_without_a_picture_twice():
     statistics = random_statistics()
-    path = whitened(draw_walks(statistics, 5, 4, 0), statistics).reshape(20, 6)
+    path = whitened(draw_all(statistics, 5, 4, 0), statistics).reshape(20, 6)
     turns = angles(path[:-1], path[1:]).round(3)
     assert turns.min() > 0.1
     for walk in range(4):  # the last step of a walk leads to the first of the next
@@ -188,7 +196,7 @@ def angles(points, others):
 
 def test_points_are_spread_like_the_training_set():
     statistics = random_statistics()
-    points = draw_walks(statistics, 20_000, 1, 0)[:, 0]
+    points = draw_all(statistics, 20_000, 1, 0)[:, 0]
     np.testing.assert_allclose(points.mean(0), statistics["mean"], atol=0.1)
     found, expected = np.cov(points.T), statistics["covariance"]
     np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
@@ -197,7 +205,7 @@ def test_points_are_spread_like_the_training_set():
 @pytest.mark.parametrize("scale", [1e-3, 1, 100])
 def test_fewer_images_than_dimensions_are_enough(scale):
     codes = np.random.default_rng(0).normal(size=(5, 30)) * scale
-    walks = draw_walks(summarise(codes), 50, 3, 0).reshape(-1, 30)
+    walks = draw_all(summarise(codes), 50, 3, 0).reshape(-1, 30)
     directions = np.linalg.svd(codes - codes.mean(0))[2][4:]
     assert np.isfinite(walks).all()
     off = (walks - codes.mean(0)) @ directions.T  # where no training image went
@@ -232,3 +240,13 @@ def test_where_there_is_no_turn_the_way_is_straight(case):
     fractions = np.array([0, 0.25, 0.5, 1])
     expected = [start + fraction * (end - start) for fraction in fractions]
     np.testing.assert_allclose(interpolate(start, end, fractions), expected, atol=1e-9)
+
+
+def test_row_53_long_walks_come_a_little_at_a_time():
+    statistics = random_statistics()
+    sizes = [len(z) for _, _, z in draw_walks(statistics, 2, 1000, 0)]
+    assert max(sizes) == latent.STEPS_AT_A_TIME and sum(sizes) == 2000
+    endless = draw_walks(statistics, 10**9, 10**9, 0)
+    assert next(endless)[:2] == (0, 0)
+    short = draw_all(statistics, 2, 3, 0)
+    np.testing.assert_allclose(draw_all(statistics, 2, 300, 0)[:, ::100], short, 1e-5)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from vae.config import ModelConfig
-from vae.model import VAE, count_stages, grid_of
+from vae.model import VAE
 
 
 @pytest.mark.parametrize(
@@ -17,13 +17,6 @@ def test_any_size_goes_in_and_comes_out(width, height, channels):
     z_mean, z_log_var = model.encoder(images)
     assert z_mean.shape == z_log_var.shape == (2, 7)
     assert model.decoder(z_mean).shape == (2, height, width, channels)
-
-
-def test_stages_follow_the_size():
-    assert [count_stages(side, side) for side in (4, 28, 63, 64, 112, 128)] == [
-        2, 2, 2, 3, 3, 4,
-    ]
-    assert grid_of(ModelConfig(width=50, height=71)) == (5, 4)
 
 
 def test_outputs_are_float32_in_either_precision():

@@ -1,14 +1,11 @@
 """A folder of crops as one array: read on all cores, in memory or spilled to disk."""
 import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from vae.images import ImageError, read_image
 from vae.stream import make_rows
-
-READ_AHEAD = 256  # files given to the readers at a time
+from vae.workers import map_ordered
 
 
 @dataclass(frozen=True)
@@ -47,23 +44,11 @@ def read_crops(folder, names, config, watch):
 
     rows = make_rows((len(names), config.height, config.width, config.channels))
     indices, failures = [], []
-    with ThreadPoolExecutor() as pool:
-        for place, result in enumerate(_map_ahead(pool, read, names)):
-            if isinstance(result, ImageError):
-                failures.append((place, str(result)))
-            else:
-                rows[len(indices)] = result
-                indices.append(place)
-            watch.update(1)
+    for place, result in enumerate(map_ordered(read, names)):
+        if isinstance(result, ImageError):
+            failures.append((place, str(result)))
+        else:
+            rows[len(indices)] = result
+            indices.append(place)
+        watch.update(1)
     return Crops(rows[: len(indices)], indices, failures)
-
-
-def _map_ahead(pool, function, items):
-    """`pool.map`, with a bound on the results that wait to be used."""
-    waiting = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > READ_AHEAD:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

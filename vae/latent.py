@@ -7,6 +7,7 @@ from vae.errors import VaeError
 from vae.files import printable, replace_file
 
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
+STEPS_AT_A_TIME = 64  # of a walk
 
 
 def summarise(z_mean):
@@ -80,17 +81,21 @@ def draw_walks(statistics, walks, steps, seed):
     2016, arXiv 1609.04468) in the whitened space, so that no point on it is untypical.
     A walk stops one step short of its end, which is the first picture of the next walk.
 
-    Returns:
-        (walks, steps, Z) float32
+    Yields:
+        (walk, step, z): z is (S, Z) float32, the codes of a walk from a step on; few at
+        a time, so that a long walk takes no more memory than a short one.
     """
     rng = np.random.default_rng(seed)
-    points = rng.standard_normal((walks + 1, len(statistics["mean"])))
-    fractions = np.arange(steps) / steps
-    path = np.stack(
-        [interpolate(a, b, fractions) for a, b in zip(points[:-1], points[1:])]
-    )
+    size = len(statistics["mean"])
     root = _square_root(statistics["covariance"].astype(np.float64))
-    return (path @ root + statistics["mean"]).astype(np.float32)
+    start = rng.standard_normal(size)
+    for walk in range(walks):
+        end = rng.standard_normal(size)
+        for step in range(0, steps, STEPS_AT_A_TIME):
+            part = np.arange(step, min(step + STEPS_AT_A_TIME, steps))
+            path = interpolate(start, end, part / steps)
+            yield walk, step, (path @ root + statistics["mean"]).astype(np.float32)
+        start = end
 
 
 def _square_root(covariance):

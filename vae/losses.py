@@ -7,7 +7,6 @@ import math
 
 from keras import ops
 
-LOG_VAR_RANGE = (-12.0, 6.0)  # of a latent; keeps exp() finite whatever comes in
 SIGMA_RANGE = (0.01, 1.0)  # of a pixel; 0.01 is 2.5 grey levels
 LOGISTIC_PER_SIGMA = math.sqrt(3) / math.pi  # scale of a logistic with sigma 1
 LEVELS = 255.0

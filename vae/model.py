@@ -8,30 +8,19 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from vae.losses import LOG_VAR_RANGE
+from vae.architecture import (
+    CHANGE_SCALE,
+    LOG_VAR_RANGE,
+    PATCH,
+    WIDTHS,
+    count_features,
+    count_stages,
+    grid_of,
+    unit_of,
+)
 
-PATCH = 4  # pixels a side, folded into the channels of the first layer
-WIDTHS = (32, 64, 128, 192, 256)  # channels of each stage
-LARGEST_GRID = 8  # stages are added until the innermost grid is smaller
 RESIDUAL_SCALE = 0.01  # variance of a block's last kernel: a block starts as identity
 LOG_VAR_START = -3.0
-CHANGE_SCALE = 0.15  # of 0..1, a typical change of a pixel
-
-
-def count_stages(width, height):
-    """Returns the number of halvings, plus one, for images of a size in pixels."""
-    stages = 2
-    while max(width, height) >= LARGEST_GRID * PATCH * 2 ** (stages - 1):
-        if stages == len(WIDTHS):
-            break
-        stages += 1
-    return stages
-
-
-def grid_of(config):
-    """Returns (rows, columns) of the innermost grid; odd sizes are padded up."""
-    unit = PATCH * 2 ** (count_stages(config.width, config.height) - 1)
-    return -(-config.height // unit), -(-config.width // unit)
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -89,7 +78,7 @@ def _trunk(x, config, dtype):
     """Images (B, H, W, C) to one row of features each; odd sizes are padded."""
     stages = count_stages(config.width, config.height)
     rows, columns = grid_of(config)
-    unit = PATCH * 2 ** (stages - 1)
+    unit = unit_of(config)
     bottom, right = rows * unit - config.height, columns * unit - config.width
     if bottom or right:
         x = layers.ZeroPadding2D(((0, bottom), (0, right)), dtype=dtype)(x)
@@ -146,9 +135,8 @@ def build_decoder(config, dtype="float32"):
     stages = count_stages(config.width, config.height)
     rows, columns = grid_of(config)
     z = keras.Input((config.latent_dim,), name="z")
-    inner = WIDTHS[stages - 1]
-    x = layers.Dense(rows * columns * inner, dtype=dtype, name="in")(z)
-    x = layers.Reshape((rows, columns, inner), dtype=dtype)(x)
+    x = layers.Dense(count_features(config), dtype=dtype, name="in")(z)
+    x = layers.Reshape((rows, columns, -1), dtype=dtype)(x)
     for stage in reversed(range(stages)):
         x = _block(x, WIDTHS[stage], f"block{stage}", dtype)
         if stage:

@@ -1,5 +1,6 @@
 """Checks a request for walks: the model, the numbers and the folder."""
 from dataclasses import dataclass
+from itertools import chain
 
 from vae.checks.pictures import check_model, check_outputs
 from vae.config import ModelConfig, SampleConfig
@@ -15,13 +16,11 @@ class SampleRequest:
 
     Attributes:
         folder: the model directory. model: what it holds. config: what to draw.
-        names: file names, a list of `steps` for each walk.
     """
 
     folder: str
     model: ModelConfig
     config: SampleConfig
-    names: list
 
 
 def check(args):
@@ -33,20 +32,17 @@ def check(args):
             f" {MAX_PICTURES} pictures expected"
         )
     _, model = check_model(args)
-    names = name_pictures(config.walks, config.steps)
-    flat = [name for walk in names for name in walk]
-    check_outputs(config.output_dir, [*flat, SHEET_NAME], args.overwrite)
-    return SampleRequest(args.input, model, config, names)
+    names = (
+        name_picture(config, walk, step)
+        for walk in range(config.walks)
+        for step in range(config.steps)
+    )
+    check_outputs(config.output_dir, chain(names, [SHEET_NAME]), args.overwrite)
+    return SampleRequest(args.input, model, config)
 
 
-def name_pictures(walks, steps):
+def name_picture(config, walk, step):
     """Returns `walk_000_step_00.png` and so on, padded so that they sort in order."""
-    walk_digits = max(3, len(str(walks - 1)))
-    step_digits = max(2, len(str(steps - 1)))
-    return [
-        [
-            f"walk_{walk:0{walk_digits}}_step_{step:0{step_digits}}.png"
-            for step in range(steps)
-        ]
-        for walk in range(walks)
-    ]
+    walk_digits = max(3, len(str(config.walks - 1)))
+    step_digits = max(2, len(str(config.steps - 1)))
+    return f"walk_{walk:0{walk_digits}}_step_{step:0{step_digits}}.png"

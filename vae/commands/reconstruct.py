@@ -2,7 +2,6 @@
 import io
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from tqdm import tqdm
@@ -12,9 +11,10 @@ from vae.crops import read_crops
 from vae.errors import VaeError
 from vae.files import printable, replace_file
 from vae.images import ImageError, join_side_by_side, read_image, write_png
-from vae.inference import BATCH, load_actor
+from vae.inference import load_actor
 from vae.latent import load_statistics
 from vae.metrics import psnr
+from vae.workers import cut_evenly, map_ordered
 
 
 def run(request):
@@ -63,24 +63,25 @@ def _bar(total, text):
 
 def _write(request, crops, actor, z):
     """Decodes codes (N, Z) and writes the pictures; returns the PSNR of each (N,)."""
-    decibel = np.empty(len(z))
     paths = [
         os.path.join(request.output, request.outputs[index]) for index in crops.indices
     ]
-    with ThreadPoolExecutor() as pool, _bar(len(z), "write") as bar:
-        writing = iter(())
-        for start in range(0, len(z), BATCH):
-            part = slice(start, min(start + BATCH, len(z)))
-            images = crops.images[part]
-            results = actor.decode(z[part])  # (B, H, W, C)
-            decibel[part] = psnr(images, results)
-            if request.side_by_side:
-                results = join_side_by_side(images, results)
-            list(writing)  # one batch is written while the next is computed
-            writing = pool.map(write_png, paths[part], results)
-            bar.update(len(images))
-        list(writing)
-    return decibel
+
+    def write(part):
+        images, results = crops.images[part], actor.decode(z[part])  # (B, H, W, C)
+        pictures = results
+        if request.side_by_side:
+            pictures = join_side_by_side(images, results)
+        for path, picture in zip(paths[part], pictures):
+            write_png(path, picture)
+        return psnr(images, results)
+
+    decibel = []
+    with _bar(len(z), "write") as bar:
+        for found in map_ordered(write, cut_evenly(len(z), actor.block)):
+            decibel.append(found)
+            bar.update(len(found))
+    return np.concatenate(decibel)
 
 
 def _save_latents(request, crops, z_mean, z_log_var):

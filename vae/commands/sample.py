@@ -1,15 +1,15 @@
 """`sample`: walks through the latent space of a model, one picture a step."""
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from tqdm import tqdm
 
-from vae.checks.sample import SHEET_NAME
+from vae.checks.sample import SHEET_NAME, name_picture
 from vae.files import printable
 from vae.images import make_grid, write_png
 from vae.inference import load_actor
 from vae.latent import draw_walks, load_statistics
+from vae.workers import cut_evenly, map_ordered
 
 SHEET_WALKS = 30  # rows of the sheet, at most
 SHEET_STEPS = 20  # pictures of a row, at most
@@ -22,21 +22,30 @@ def run(request):
     statistics = load_statistics(
         os.path.join(request.folder, "latent.npz"), request.model.latent_dim
     )
-    walks = draw_walks(statistics, config.walks, config.steps, config.seed)  # (N, S, Z)
     shown = np.unique(np.linspace(0, config.steps - 1, SHEET_STEPS).astype(int))
-    sheet = []
-    bar = tqdm(total=config.walks * config.steps, desc="sample", unit="img", delay=2)
-    with ThreadPoolExecutor() as pool, bar:
-        for z, names in zip(walks, request.names):
-            images = actor.decode(z)  # (S, H, W, C)
-            paths = [os.path.join(config.output_dir, name) for name in names]
-            list(pool.map(write_png, paths, images))
-            if len(sheet) < SHEET_WALKS:
-                sheet.append(images[shown])
-            bar.update(len(images))
+    sheet, pictures = [], config.walks * config.steps
+
+    def draw(part):
+        walk, first, z = part  # at most a block of codes, for this thread alone
+        images = actor.decode(z)  # (S, H, W, C)
+        for step, image in enumerate(images, first):
+            name = name_picture(config, walk, step)
+            write_png(os.path.join(config.output_dir, name), image)
+        here = shown[(first <= shown) & (shown < first + len(z))]
+        return len(z), images[here - first] if walk < SHEET_WALKS else []
+
+    walks = draw_walks(statistics, config.walks, config.steps, config.seed)
+    parts = (
+        (walk, first + part.start, z[part])
+        for walk, first, z in walks
+        for part in cut_evenly(len(z), actor.block)
+    )
+    with tqdm(total=pictures, desc="sample", unit="img", delay=2) as bar:
+        for count, images in map_ordered(draw, parts):
+            sheet += list(images)
+            bar.update(count)
     path = os.path.join(config.output_dir, SHEET_NAME)
-    write_png(path, make_grid(np.concatenate(sheet), columns=len(shown)))
-    pictures = config.walks * config.steps
+    write_png(path, make_grid(np.stack(sheet), columns=len(shown)))
     print(f"{pictures} pictures in {printable(config.output_dir)}")
     print(f"all at a glance: {printable(path)}")
     return 0

@@ -20,9 +20,10 @@ from vae.alignment import measure
 from vae.chart import draw_history
 from vae.checkpoint import clear, locked, restore, save_checkpoint, sweep
 from vae.errors import StoppedError, VaeError
+from vae.export import export_saved_model
 from vae.files import printable, replace_file
 from vae.images import make_grid, stack_pairs, write_png
-from vae.inference import Actor, export_saved_model
+from vae.inference import Actor
 from vae.latent import save_statistics, summarise
 from vae.model import VAE
 from vae.storage import SCHEMA, pack_arrays, write_json
@@ -66,7 +67,6 @@ class Session:
         self.trainer = Trainer(self.model, self.config, len(request.rows))
         self.progress = Progress()
         self.best = {}  # name -> array, of the best epoch
-        self._actor = None  # a float32 model to export from, built when it is needed
         self._exported = 0  # the epoch whose weights were written last
         self._signal = None
         self._decibel = None
@@ -112,7 +112,7 @@ class Session:
         aside = os.path.join(self.output, ".tmp-saved_model")
         final = os.path.join(self.output, "saved_model")
         shutil.rmtree(aside, ignore_errors=True)
-        export_saved_model(self._actor_of(self.best).model, aside)
+        export_saved_model(self.request.model, self.best, aside)
         shutil.rmtree(final, ignore_errors=True)
         os.rename(aside, final)
         best = self.progress.history[self.progress.best_epoch - 1]
@@ -202,16 +202,11 @@ class Session:
         if self.progress.history:
             self._write_history()
 
-    def _actor_of(self, arrays):
-        """Returns an `Actor` with the weights given, which the next call changes."""
-        self._actor = self._actor or Actor(VAE(self.request.model))
-        self._actor.assign(arrays)
-        return self._actor
-
     def _export_best(self):
         """Writes what `sample` and `reconstruct` load, where the best is a new one."""
         if self._exported != self.progress.best_epoch:
-            actor, rows = self._actor_of(self.best), sample_rows(self.request.rows)
+            actor = Actor(self.request.model, self.best)
+            rows = sample_rows(self.request.rows)
             statistics = summarise(actor.encode(rows)[0])
             save_statistics(os.path.join(self.output, "latent.npz"), statistics)
             weights = os.path.join(self.output, "weights.h5")
@@ -253,7 +248,7 @@ class Session:
         held_out = self.request.held_out
         chosen = np.linspace(0, len(held_out) - 1, PREVIEW_IMAGES).astype(int)
         images = held_out[np.unique(chosen)]
-        actor = self._actor_of(self.model.arrays)
+        actor = Actor(self.request.model, self.model.arrays)
         results = actor.decode(actor.encode(images)[0])
         sheet = make_grid(stack_pairs(images, results), columns=len(images))
         digits = max(4, len(str(self.config.epochs)))

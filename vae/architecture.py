@@ -1,0 +1,96 @@
+"""The network as numbers: its stages, and the name and shape of each of its arrays.
+
+`vae.model` builds it to be trained and `vae.network` runs it in numpy; here is all that
+the two have to agree on. Nothing is imported.
+"""
+PATCH = 4  # pixels a side, folded into the channels of the first layer
+WIDTHS = (32, 64, 128, 192, 256)  # channels of each stage
+LARGEST_GRID = 8  # stages are added until the innermost grid is smaller
+CHANGE_SCALE = 0.15  # of 0..1, a typical change of a pixel
+LOG_VAR_RANGE = (-12.0, 6.0)  # of a latent; keeps exp() finite whatever comes in
+
+
+def count_stages(width, height):
+    """Returns the number of halvings, plus one, for images of a size in pixels."""
+    stages = 2
+    while max(width, height) >= LARGEST_GRID * PATCH * 2 ** (stages - 1):
+        if stages == len(WIDTHS):
+            break
+        stages += 1
+    return stages
+
+
+def grid_of(config):
+    """Returns (rows, columns) of the innermost grid; odd sizes are padded up."""
+    unit = unit_of(config)
+    return -(-config.height // unit), -(-config.width // unit)
+
+
+def unit_of(config):
+    """Returns the pixels a side that one cell of the innermost grid stands for."""
+    return PATCH * 2 ** (count_stages(config.width, config.height) - 1)
+
+
+def count_features(config):
+    """Returns the length of the row that lies between convolutions and codes."""
+    rows, columns = grid_of(config)
+    return rows * columns * WIDTHS[count_stages(config.width, config.height) - 1]
+
+
+def shape_arrays(config):
+    """Returns name -> shape, of all arrays of a model that are saved.
+
+    Args:
+        config: a `ModelConfig`.
+    """
+    image, codes = (config.height, config.width, config.channels), config.latent_dim
+    shapes = {"sigma": (), "average": image, "variation": image}
+    shapes |= _prefixed("encoder", _trunk(config))
+    features = count_features(config)
+    for name in ("z_mean", "z_log_var"):
+        shapes |= _prefixed(f"encoder/{name}", _layer(features, codes))
+    shapes |= _prefixed("decoder", _decoder(config))
+    if config.augment != "none":
+        shapes |= _prefixed("reader", _trunk(config))
+        shapes |= _prefixed("reader/z_mean", _layer(features, codes))
+    return shapes
+
+
+def _prefixed(prefix, shapes):
+    return {f"{prefix}/{name}": shape for name, shape in shapes.items()}
+
+
+def _layer(inputs, outputs, *size):
+    return {"kernel": (*size, inputs, outputs), "bias": (outputs,)}
+
+
+def _trunk(config):
+    widths = WIDTHS[: count_stages(config.width, config.height)]
+    shapes = _prefixed("in", _layer(PATCH**2 * config.channels, widths[0], 3, 3))
+    for stage, width in enumerate(widths):
+        if stage:
+            down = _layer(4 * widths[stage - 1], width, 1, 1)
+            shapes |= _prefixed(f"down{stage}", down)
+        shapes |= _block(stage, width)
+    return shapes
+
+
+def _block(stage, width):
+    found = {}
+    for part in "ab":
+        found |= _prefixed(f"block{stage}_{part}", _layer(width, width, 3, 3))
+    return found
+
+
+def _decoder(config):
+    widths = WIDTHS[: count_stages(config.width, config.height)]
+    shapes = _prefixed("in", _layer(config.latent_dim, count_features(config)))
+    for stage, width in enumerate(widths):
+        shapes |= _block(stage, width)
+        if stage:
+            up = _layer(width, 4 * widths[stage - 1], 1, 1)
+            shapes |= _prefixed(f"up{stage}", up)
+    folded = PATCH**2 * config.channels
+    shapes |= _prefixed("out", _layer(widths[0], folded, 3, 3))
+    shapes["mean_image/image"] = (config.height, config.width, config.channels)
+    return shapes

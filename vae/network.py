@@ -1,0 +1,90 @@
+"""The trained network in numpy: what `sample` and `reconstruct` run.
+
+It needs no TensorFlow, which takes longer to start than a thousand images take here. It
+computes what `vae.model` describes; a test holds the two against each other.
+"""
+import numpy as np
+
+from vae.architecture import (
+    CHANGE_SCALE,
+    LOG_VAR_RANGE,
+    PATCH,
+    count_stages,
+    grid_of,
+    unit_of,
+)
+from vae.convolution import convolve, fold, project, unfold
+
+
+class Network:
+    """Encoder, decoder and reader with the weights of a trained model.
+
+    Args:
+        config: a `ModelConfig`.
+        arrays: name -> float32 array, of `vae.architecture.shape_arrays`.
+    """
+
+    def __init__(self, config, arrays):
+        self.config = config
+        self._arrays = arrays
+        self._stages = count_stages(config.width, config.height)
+
+    def encode(self, images):
+        """Returns z_mean, z_log_var (B, Z) of images (B, H, W, C), 0 black, 1 white."""
+        x = self._features("encoder", images, 2.0, -1.0)
+        z_log_var = x @ self._get("encoder/z_log_var/kernel")
+        z_log_var += self._get("encoder/z_log_var/bias")
+        return self._mean_of("encoder", x), z_log_var.clip(*LOG_VAR_RANGE)
+
+    def read(self, change):
+        """Returns z_mean (B, Z) of images less their person's average (B, H, W, C)."""
+        features = self._features("reader", change, 1 / CHANGE_SCALE, 0.0)
+        return self._mean_of("reader", features)
+
+    def decode(self, z):
+        """Returns images (B, H, W, C) of codes (B, Z), float32, 0 black, 1 white."""
+        config = self.config
+        x = z @ self._get("decoder/in/kernel") + self._get("decoder/in/bias")
+        rows, columns = grid_of(config)
+        x = x.reshape(len(z), rows, columns, -1).swapaxes(0, 1)  # (H, B, W, C)
+        for stage in reversed(range(self._stages)):
+            x = self._block(x, f"decoder/block{stage}")
+            if stage:
+                x = unfold(project(x, *self._layer(f"decoder/up{stage}")), 2)
+        x = convolve(x, *self._layer("decoder/out"), relu=True)
+        x = unfold(x, PATCH).swapaxes(0, 1)  # (B, H, W, C)
+        outputs = x[:, : config.height, : config.width]
+        outputs = outputs + self._get("decoder/mean_image/image")
+        if config.likelihood == "bernoulli":
+            outputs = 1 / (1 + np.exp(-outputs.clip(-80, 80)))
+        return outputs.clip(0, 1)
+
+    def _features(self, name, images, scale, offset):
+        """Images to one row of features each, (B, F); odd sizes are padded."""
+        count, height, width, channels = images.shape
+        rows, columns = (cells * unit_of(self.config) for cells in grid_of(self.config))
+        x = np.zeros((rows, count, columns, channels), np.float32)
+        x[:height, :, :width] = images.swapaxes(0, 1) * np.float32(scale)
+        x[:height, :, :width] += np.float32(offset)
+        x = convolve(fold(x, PATCH), *self._layer(f"{name}/in"))
+        for stage in range(self._stages):
+            if stage:
+                x = project(fold(x, 2), *self._layer(f"{name}/down{stage}"))
+            x = self._block(x, f"{name}/block{stage}")
+        return np.maximum(x, 0).swapaxes(0, 1).reshape(count, -1)
+
+    def _block(self, x, name):
+        h = convolve(x, *self._layer(f"{name}_a"), relu=True)
+        h = convolve(h, *self._layer(f"{name}_b"), relu=True)
+        h += x
+        return h
+
+    def _mean_of(self, name, features):
+        z_mean = features @ self._get(f"{name}/z_mean/kernel")
+        return z_mean + self._get(f"{name}/z_mean/bias")
+
+    def _layer(self, name):
+        return self._get(f"{name}/kernel"), self._get(f"{name}/bias")
+
+    def _get(self, name):
+        return self._arrays[name]

@@ -1,0 +1,42 @@
+"""All cores at work on a list of items, the results in order. Standard library only."""
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+AHEAD = 4  # items a core that are done or waiting, before the first is used
+
+
+def count_cores():
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def map_ordered(function, items):
+    """Yields `function(item)` of each item, in order, computed on all cores.
+
+    Few results wait to be used at any time, however many items there are. What
+    `function` raises is raised here; items that have not begun are then left.
+    """
+    cores, waiting = count_cores(), deque()
+    pool = ThreadPoolExecutor(cores)
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > AHEAD * cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def cut_evenly(count, most):
+    """Returns the fewest slices of at most `most` that cover `count` items.
+
+    They differ in length by one at most.
+    """
+    parts = -(-count // most)
+    bounds = [part * count // parts for part in range(parts + 1)] if parts else [0]
+    return [slice(start, stop) for start, stop in zip(bounds[:-1], bounds[1:])]
