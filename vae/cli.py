@@ -22,8 +22,8 @@ def main(argv=None):
         argv: list of arguments, by default those of the process.
     """
     args = build_parser().parse_args(argv)
-    # Before numpy is imported, which reads it: our own threads share the work, and those
-    # of its matrix products would fight them for the same cores.
+    # Before numpy is imported, which reads it: our own threads share the work, and its
+    # matrix products would start others to fight them for the same cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status = _run(args)

@@ -9,6 +9,7 @@ import logging
 import os
 import stat
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -21,7 +22,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 MAX_MEGAPIXELS = 64
 MAX_SIDE = 65535  # pixels; resizing a longer line takes memory out of all proportion
 MAX_BYTES = MAX_MEGAPIXELS * 10**6 * 4  # of a file; some readers load it whole
-PNG_COMPRESSION = 6  # fixed, so that equal pixels give equal files
+PNG_LEVEL = 6  # fixed, so that equal pixels give equal files
 _PIXEL_LIMIT = f"the limit of {MAX_MEGAPIXELS} megapixels"
 _ORIENTATION_TAG = 0x0112  # EXIF
 _UPRIGHT = {
@@ -208,10 +209,7 @@ def resize_image(image, width, height):
 
     Args:
         image: uint8 (H, W, C), C 1 or 3.
-        width, height: pixels of the result; the aspect ratio may change.
-
-    Returns:
-        uint8 array (height, width, C).
+        width, height: pixels of what is returned; the aspect ratio may change.
     """
     if image.shape[:2] == (height, width):
         return image
@@ -223,7 +221,7 @@ def _to_picture(image):
     return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
 
 
-def write_png(path, image, sync=False):
+def write_png(path, image, repeats=False, sync=False):
     """Writes a PNG whole or not at all, in place of what was there.
 
     Equal pixels give equal bytes; nothing but pixels is stored.
@@ -231,13 +229,16 @@ def write_png(path, image, sync=False):
     Args:
         path: the file; missing folders are made, a link is replaced.
         image: uint8 (H, W, C), C 1 or 3.
+        repeats: it is a sheet or a chart; in a face, looking for what repeats saves
+            next to nothing and takes most of the time.
         sync: wait until the disk holds it.
 
     Raises:
         VaeError: it can't be written; an older file is still intact.
     """
     content = io.BytesIO()
-    _to_picture(image).save(content, "PNG", compress_level=PNG_COMPRESSION)
+    how = zlib.Z_DEFAULT_STRATEGY if repeats else zlib.Z_RLE
+    _to_picture(image).save(content, "PNG", compress_level=PNG_LEVEL, compress_type=how)
     replace_file(path, content.getvalue(), sync)
 
 
@@ -290,11 +291,7 @@ def to_uint8(images):
 
 
 def to_float32(images):
-    """Turns uint8 0..255 into float32 0..1.
-
-    Raises:
-        TypeError: `images` is not uint8.
-    """
+    """Turns uint8 0..255 into float32 0..1; raises TypeError for anything else."""
     if images.dtype != np.uint8:
         raise TypeError(f"{images.dtype} pixels found, uint8 expected")
     return images.astype(np.float32) / 255

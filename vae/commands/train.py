@@ -242,7 +242,8 @@ class Session:
         writer.writerows(history)
         path = os.path.join(self.output, "history.csv")
         replace_file(path, table.getvalue().encode())
-        write_png(os.path.join(self.output, "history.png"), draw_history(history))
+        path = os.path.join(self.output, "history.png")
+        write_png(path, draw_history(history), repeats=True)
 
     def _write_preview(self, epoch):
         held_out = self.request.held_out
@@ -253,7 +254,7 @@ class Session:
         sheet = make_grid(stack_pairs(images, results), columns=len(images))
         digits = max(4, len(str(self.config.epochs)))
         name = f"epoch-{epoch:0{digits}}.png"
-        write_png(os.path.join(self.output, "previews", name), sheet)
+        write_png(os.path.join(self.output, "previews", name), sheet, repeats=True)
 
 
 class Held:
