@@ -4,19 +4,20 @@ import pytest
 
 from vae.alignment import Alignment, choose_method, find_codes, measure, smooth_codes
 from vae.errors import RefusedError
+from vae.reading import FEATURES
 
 RNG = np.random.default_rng(0)
 STATISTICS = {
     "mean": np.array([1.0, -1.0]),
     "std": np.array([2.0, 0.5]),
     "neutral": np.array([0.5, 0.5]),
+    "reader": RNG.normal(size=(FEATURES, 2)).astype("f4"),
 }
 
 
 class FakeActor:
     """Codes are the means of the red and of the green channel, decoding paints them."""
 
-    reads_strangers = True
     average = np.full((8, 8, 3), 0.5, "f4")
     variation = np.full((8, 8, 3), 0.1, "f4")
 
@@ -26,8 +27,6 @@ class FakeActor:
 
     def encode_floats(self, images):
         return images.mean((1, 2))[:, :2].astype("f4")
-
-    read = encode_floats
 
     def decode(self, z):
         images = np.zeros((len(z), 8, 8, 3), "f4")
@@ -84,6 +83,16 @@ def test_strength_scales_the_distance_from_the_average():
     once, twice = codes("recentre", images), codes("recentre", images, strength=2.0)
     centre = STATISTICS["mean"]
     np.testing.assert_allclose(twice - centre, 2 * (once - centre), atol=1e-5)
+
+
+def test_who_hardly_moves_is_not_made_to_grimace():
+    """The spread of the actor's codes, but no more than four times the stranger's."""
+    shapes = RNG.random((30, 8, 8, 3))
+    still = (120 + 0.004 * shapes).astype(np.uint8)
+    assert codes("register", (60 + 90 * shapes).astype("u1")).var(0).sum() == (
+        pytest.approx(np.square(STATISTICS["std"]).sum(), rel=1e-3)
+    )
+    assert np.abs(codes("register", still) - STATISTICS["mean"]).max() < 1e-3
 
 
 def test_register_is_blind_to_colour_and_contrast():

@@ -3,69 +3,90 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae.augment import disguise, recombine
+from vae import augment
+from vae.augment import invent
 
 RNG = np.random.default_rng(0)
 
 
-def make_change(count=6, height=24, width=20, channels=3):
-    """Smooth changes of an image, (B, H, W, C) in -0.5..0.5."""
+def make_faces(count=6, height=24, width=20, channels=3):
+    """Smooth images, (B, H, W, C) in 0.1..0.9."""
     y, x = np.mgrid[0:height, 0:width] / 7
     phase = RNG.uniform(0, 6, (count, 1, 1, channels))
-    return (0.4 * np.sin(y[None, ..., None] + phase + x[..., None])).astype("f4")
+    return (0.5 + 0.4 * np.sin(y[None, ..., None] + phase + x[..., None])).astype("f4")
 
 
-@pytest.mark.parametrize("function", [recombine, disguise])
-def test_the_same_seed_and_step_give_the_same_faces(function):
-    images = make_change()
-    one = np.asarray(function(images, 3, 7))
-    again = np.asarray(function(images, 3, 7))
-    np.testing.assert_array_equal(one, again)
+def apply(images, kind="full", seed=0, step=0):
+    """Returns the invented faces as an array."""
+    return np.asarray(invent(images, kind, seed, step))
+
+
+@pytest.fixture
+def unbent(monkeypatch):
+    monkeypatch.setattr(augment, "BEND_SHARE", 0.0)
+
+
+def test_the_same_seed_and_step_give_the_same_faces():
+    images = make_faces()
+    one = apply(images, seed=3, step=7)
+    np.testing.assert_array_equal(one, apply(images, seed=3, step=7))
     for seed, step in ((3, 8), (4, 7)):
-        assert (np.asarray(function(images, seed, step)) != one).any()
+        assert (apply(images, seed=seed, step=step) != one).any()
 
 
-def test_a_recombined_face_is_made_of_rows_of_the_actors():
-    images = make_change(8)
-    mirrored = images[:, :, ::-1]
-    rows = np.concatenate([images, mirrored])[:, 0], np.concatenate(
-        [images, mirrored]
-    )[:, -1]
-    for face in recombine(images, 0, 5).numpy():
-        for place, known in zip((0, -1), rows):
-            assert np.abs(known - face[place]).max((1, 2)).min() < 1e-6
+def test_none_leaves_all_as_it_is_and_light_mirrors_some():
+    images = make_faces(64)
+    np.testing.assert_array_equal(apply(images, "none"), images)
+    found = apply(images, "light")
+    same = np.abs(found - images).max((1, 2, 3)) < 1e-6
+    flipped = np.abs(found - images[:, :, ::-1]).max((1, 2, 3)) < 1e-6
+    assert same.sum() > 15 and flipped.sum() > 15 and (same | flipped).all()
 
 
-def test_some_faces_are_mirrored_and_some_joined():
-    images = make_change(64)
-    found = recombine(images, 0, 0).numpy()
+def test_a_joined_face_has_its_ends_from_faces_of_the_actors(unbent):
+    images = make_faces(8)
+    both = np.concatenate([images, images[:, :, ::-1]])
+    for face in apply(images, step=5):
+        for place in (0, -1):
+            assert np.abs(both[:, place] - face[place]).max((1, 2)).min() < 1e-6
+
+
+def test_some_faces_are_mirrored_and_some_joined(unbent):
+    images = make_faces(64)
+    found = apply(images)
     same = np.abs(found - images).max((1, 2, 3)) < 1e-6
     flipped = np.abs(found - images[:, :, ::-1]).max((1, 2, 3)) < 1e-6
     assert 5 < same.sum() < 30 and 5 < flipped.sum() < 30
     assert (~same & ~flipped).sum() > 15
 
 
-def test_no_strength_leaves_the_change_as_it_is():
-    change = make_change()
-    found = disguise(change, 0, 1, level=0.0).numpy()
-    inner = (slice(None), slice(2, -2), slice(2, -2))
-    np.testing.assert_allclose(found[inner], change[inner], rtol=0.03, atol=0.01)
+def test_bending_moves_features_by_about_a_pixel_of_64(monkeypatch):
+    """On a ramp, what a pixel changes by is how far it was moved."""
+    monkeypatch.setattr(augment, "FLIP_SHARE", 0.0)
+    monkeypatch.setattr(augment, "JOIN_SHARE", 0.0)
+    monkeypatch.setattr(augment, "BEND_SHARE", 1.0)
+    ramp = np.broadcast_to(np.arange(64, dtype="f4")[:, None, None], (64, 64, 1))
+    moved = apply(np.stack([ramp] * 32)) - ramp
+    inner = moved[:, 8:-8, :, 0]
+    assert 0.3 < inner.std() < 1.0
+    assert np.abs(np.diff(inner, axis=2)).max() < 0.5  # smoothly
+    assert (inner.std((1, 2)) > 0.05).all()
 
 
-def test_a_disguise_keeps_the_expression_readable():
-    """Disguised twice, a face is still more like itself than like another."""
-    change = make_change(32)
-    first = disguise(change, 0, 1).numpy().reshape(32, -1)
-    second = disguise(change, 0, 2).numpy().reshape(32, -1)
-    alike = np.corrcoef(first, second)[:32, 32:]
-    assert (alike.diagonal() > np.median(alike, axis=1)).mean() > 0.9
-    assert (np.abs(first - second).max(1) > 0.05).all()
+def test_half_of_the_faces_are_bent(monkeypatch):
+    monkeypatch.setattr(augment, "JOIN_SHARE", 0.0)
+    images = make_faces(64)
+    found = apply(images)
+    both = np.stack([images, images[:, :, ::-1]])
+    unchanged = np.abs(both - found).max((2, 3, 4)).min(0) < 1e-6
+    assert 20 < unchanged.sum() < 44
 
 
-def test_any_batch_size_and_one_channel_go_through_one_trace():
-    spec = tf.TensorSpec((None, 24, 20, 1), tf.float32)
-    function = tf.function(lambda x: disguise(recombine(x, 0, 3), 0, 3), [spec])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_batch_size_goes_through_one_trace(channels):
+    spec = tf.TensorSpec((None, 24, 20, channels), tf.float32)
+    function = tf.function(lambda x: invent(x, "full", 0, 3), [spec])
     for count in (1, 5):
-        found = function(make_change(count, channels=1))
-        assert found.shape == (count, 24, 20, 1)
+        found = function(make_faces(count, channels=channels))
+        assert found.shape == (count, 24, 20, channels)
     assert function.experimental_get_tracing_count() == 1

@@ -18,6 +18,7 @@ from vae.latent import (
     save_statistics,
     summarise,
 )
+from vae.reading import FEATURES
 
 CODES = np.array([[0, 0], [2, 0], [0, 4], [2, 5], [1, 2]], np.float32)
 PLAIN = {
@@ -25,6 +26,7 @@ PLAIN = {
     "std": np.ones(3, np.float32),
     "covariance": np.eye(3, dtype=np.float32),
     "neutral": np.zeros(3, np.float32),
+    "reader": np.zeros((FEATURES, 3), np.float32),
 }
 
 
@@ -76,10 +78,12 @@ def test_far_codes_do_not_lose_their_deviation():
 
 
 def test_statistics_come_back_as_they_were(tmp_path):
-    save_statistics(tmp_path / "a.npz", random_statistics())
+    reader = np.arange(FEATURES * 6, dtype="f4").reshape(FEATURES, 6)
+    statistics = random_statistics() | {"reader": reader}
+    save_statistics(tmp_path / "a.npz", statistics)
     found = load_statistics(tmp_path / "a.npz", 6)
     assert found.keys() == PLAIN.keys()
-    for name, array in random_statistics().items():
+    for name, array in statistics.items():
         np.testing.assert_array_equal(found[name], array)
 
 
@@ -155,12 +159,12 @@ def test_statistics_of_another_form_are_refused(name, tmp_path):
 
 
 def test_statistics_that_unpack_to_gigabytes_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(latent, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(latent, "MAX_BYTES", 40_000)
     path = tmp_path / "a.npz"
     path.write_bytes(npz())
     assert load_statistics(path, 3)["std"].tolist() == [1, 1, 1]
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("more.npy", bytes(10_000))
+        file.writestr("more.npy", bytes(40_000))
     with pytest.raises(VaeError, match="can't be read"):
         load_statistics(path, 3)
 

@@ -6,14 +6,14 @@ import pytest
 from conftest import ROOT
 
 FRAMEWORKS = {"keras", "tensorflow"}
-ON_FRAMEWORKS = {"augment", "export", "losses", "model", "training"}
+ON_FRAMEWORKS = {"augment", "export", "losses", "model", "statistics", "training"}
 BASE = {"config", "errors", "files"}
 CHECKS = BASE | {"checkpoint", "checks", "data", "images", "stream"}
 CHECKS |= {"cleaning", "fit", "openface", "sources", "video", "writer"}
 ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
-    "alignment": {"errors", "latent", "registration"},
+    "alignment": {"errors", "latent", "reading", "registration"},
     "architecture": set(),
     "augment": set(),
     "chart": set(),
@@ -27,18 +27,21 @@ ARROWS = {  # module -> what it imports of ours
     "errors": set(),
     "export": {"losses", "model"},
     "files": {"errors"},
+    "filters": set(),
     "fit": {"images"},
     "images": {"errors", "files"},
     "inference": {"architecture", "errors", "images", "network", "storage", "workers"},
-    "latent": {"errors", "files"},
+    "latent": {"errors", "files", "reading"},
     "losses": set(),
     "metrics": set(),
     "model": {"architecture"},
     "network": {"architecture", "convolution"},
     "openface": {"errors", "files"},
     "parsers": {"config"},
-    "registration": set(),
+    "reading": {"filters", "registration"},
+    "registration": {"filters"},
     "sources": {"data", "errors", "files", "fit", "images", "openface"},
+    "statistics": {"augment", "images", "latent", "reading"},
     "storage": {"errors", "files"},
     "stream": {"errors", "files", "images"},
     "training": {"augment", "errors", "losses", "stream"},

@@ -6,7 +6,8 @@ from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
 from vae.alignment import measure
-from vae.registration import blur_matrix, cubic_matrix, register, warp
+from vae.filters import area_matrix, blur_matrix, cubic_matrix
+from vae.registration import register, warp
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +66,5 @@ def test_warp_takes_pixels_from_their_places():
 def test_matrices_keep_what_is_constant():
     assert np.allclose(blur_matrix(9, 2.0).sum(1), 1)
     assert np.allclose(cubic_matrix(9, 5).sum(1), 1)
+    assert np.allclose(area_matrix(9, 5).sum(1), 1)
+    assert np.allclose(area_matrix(5, 9).sum(1), 1)

@@ -111,7 +111,7 @@ def test_the_model_directory_holds_what_is_promised(tiny_model):
     metadata = json.loads((tiny_model / "metadata.json").read_text())
     assert metadata["model"] == {
         "width": 20, "height": 24, "channels": 3, "latent_dim": 4,
-        "likelihood": "gaussian", "augment": "full",
+        "likelihood": "gaussian",
     }
     text = (tiny_model / "metadata.json").read_text()
     assert str(tiny_model.parent) not in text  # no path of this machine

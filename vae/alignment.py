@@ -2,7 +2,7 @@
 
 Who a person is and how a camera sees them hardly changes within a folder of crops, the
 expression does. So what is common to the folder is replaced by what is the actor's, in
-the pixels before the encoder (`register`) or in the codes behind it (the others).
+where features are, before they are read (`register`), or in the codes (the others).
 """
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from vae.errors import RefusedError
 from vae.latent import nearest_to_average
+from vae.reading import describe
 from vae.registration import register, warp
 
 FEWEST = 8  # crops that a folder's statistics need
@@ -18,6 +19,7 @@ PROBE = 256  # crops that decide, at most
 BATCH = 64
 SMALLEST = 1e-6
 KERNEL_REACH = 3  # standard deviations
+MOST_GAIN = 4.0  # on a stranger's expression
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,6 @@ def choose_method(actor, images):
     Returns:
         (method, one line that says why).
     """
-    if not actor.reads_strangers:
-        return "none", "--align: none, since the model was trained with --augment none"
     if len(images) < FEWEST:
         return "none", (
             f"--align: none, since a folder of {len(images)} is too small to know a"
@@ -110,28 +110,20 @@ def find_codes(actor, images, statistics, alignment, neutral=None):
 
 
 def _register(actor, images, statistics):
-    """Paints the stranger's changes on the actor's average face, and reads those.
+    """Moves the stranger's features to the actor's, and reads those against their mean.
 
-    The encoder sees the painted face, the reader the change alone; each is scaled to
-    the spread of the actor's codes, and the two, which err differently, are averaged.
+    The codes get the spread of the actor's, so that a shy stranger becomes as lively;
+    but who hardly moves at all is not made to.
     """
     average, variation = measure(images)
     place = register(average, variation, actor.average, actor.variation)
-    spread = np.square(warp(variation[None], place)).mean()
-    gain = np.sqrt(np.square(actor.variation).mean() / max(spread, SMALLEST))
-    painted, read = [], []
+    codes = []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH].astype(np.float32) / 255
-        change = warp(batch - average, place)  # (B, H, W, C)
-        painted.append(actor.encode_floats(actor.average + gain * change))
-        read.append(actor.read(change))
-    codes = [np.concatenate(painted), np.concatenate(read)]
-    return np.mean([_rescale(z, statistics) for z in codes], axis=0)
-
-
-def _rescale(z, statistics):
-    spread = np.sqrt(np.square(statistics["std"]).sum() / max(z.var(0).sum(), SMALLEST))
-    return (z - z.mean(0)) * spread + statistics["mean"]
+        codes.append(describe(warp(batch, place)) @ statistics["reader"])
+    z = np.concatenate(codes)  # (N, Z)
+    spread = np.square(statistics["std"]).sum() / max(z.var(0).sum(), SMALLEST)
+    return (z - z.mean(0)) * min(np.sqrt(spread), MOST_GAIN) + statistics["mean"]
 
 
 def measure(images):

@@ -6,7 +6,6 @@ the two have to agree on. Nothing is imported.
 PATCH = 4  # pixels a side, folded into the channels of the first layer
 WIDTHS = (32, 64, 128, 192, 256)  # channels of each stage
 LARGEST_GRID = 8  # stages are added until the innermost grid is smaller
-CHANGE_SCALE = 0.15  # of 0..1, a typical change of a pixel
 LOG_VAR_RANGE = (-12.0, 6.0)  # of a latent; keeps exp() finite whatever comes in
 
 
@@ -50,9 +49,6 @@ def shape_arrays(config):
     for name in ("z_mean", "z_log_var"):
         shapes |= _prefixed(f"encoder/{name}", _layer(features, codes))
     shapes |= _prefixed("decoder", _decoder(config))
-    if config.augment != "none":
-        shapes |= _prefixed("reader", _trunk(config))
-        shapes |= _prefixed("reader/z_mean", _layer(features, codes))
     return shapes
 
 

@@ -98,7 +98,6 @@ class ModelConfig(_Config):
     channels: int = _limit(3, 1, 3)  # 3: RGB, 1: gray
     latent_dim: int = _limit(30, 1, MAX_LATENT_DIM)
     likelihood: str = _limit("gaussian", choices=LIKELIHOODS)
-    augment: str = _limit("full", choices=AUGMENTS)  # none: no reader of strangers
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,7 @@ class TrainConfig(_Config):
     epochs: int = _limit(100, 1, 1_000_000)
     learning_rate: float = _limit(2e-3, 0.0, 1e6)  # the peak of the schedule
     beta: float = _limit(1.0, 0.0, 1e6)  # weight of the KL term
+    augment: str = _limit("full", choices=AUGMENTS)
     kl_warmup: int = _limit(0, 0, 1_000_000)  # epochs over which beta grows from 0
     validation_split: float = _limit(0.1, 0.0, 0.9)  # share held out, at the end
     patience: int = _limit(0, 0, 1_000_000)  # epochs without progress; 0: never stop

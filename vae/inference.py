@@ -37,7 +37,6 @@ class Actor:
         arrays: name -> array, of `vae.architecture.shape_arrays`.
 
     Attributes:
-        reads_strangers: whether `read` can be used.
         average, variation: (H, W, C) float32, mean and standard deviation of each
             pixel over the actor's images, 0..1.
         block: images that go through together, at most.
@@ -46,7 +45,6 @@ class Actor:
     def __init__(self, config, arrays):
         arrays = {name: np.asarray(array, "f4") for name, array in arrays.items()}
         self._network = Network(config, arrays)
-        self.reads_strangers = config.augment != "none"
         self.average, self.variation = arrays["average"], arrays["variation"]
         self.block = max(1, BLOCK_PIXELS // (config.width * config.height))
 
@@ -58,10 +56,6 @@ class Actor:
     def encode_floats(self, images):
         """Returns z_mean (B, Z) of float32 (B, H, W, C), where 0 is black, 1 white."""
         return np.concatenate([z for z, _ in self._map(self._network.encode, images)])
-
-    def read(self, change):
-        """Returns z_mean (B, Z) of images less their person's average (B, H, W, C)."""
-        return np.concatenate(self._map(self._network.read, change))
 
     def decode(self, z):
         """Returns uint8 images (B, H, W, C) of codes (B, Z).

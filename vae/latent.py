@@ -5,6 +5,7 @@ import numpy as np
 
 from vae.errors import VaeError
 from vae.files import printable, replace_file
+from vae.reading import FEATURES
 
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 STEPS_AT_A_TIME = 64  # of a walk
@@ -53,6 +54,7 @@ def load_statistics(path, latent_dim):
         "std": (latent_dim,),
         "covariance": (latent_dim, latent_dim),
         "neutral": (latent_dim,),
+        "reader": (FEATURES, latent_dim),
     }
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -9,7 +9,6 @@ import numpy as np
 from keras import layers, ops
 
 from vae.architecture import (
-    CHANGE_SCALE,
     LOG_VAR_RANGE,
     PATCH,
     WIDTHS,
@@ -113,19 +112,6 @@ def build_encoder(config, dtype="float32"):
     return keras.Model(images, [z_mean, z_log_var], name="encoder")
 
 
-def build_reader(config, dtype="float32"):
-    """Returns the reader of strangers: change (B, H, W, C) -> z_mean (B, Z).
-
-    What goes in is an image less the average image of the person in it, so that little
-    is left of who that is.
-    """
-    change = keras.Input((config.height, config.width, config.channels), name="change")
-    x = layers.Rescaling(1 / CHANGE_SCALE, dtype=dtype)(change)
-    x = _trunk(x, config, dtype)
-    z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
-    return keras.Model(change, z_mean, name="reader")
-
-
 def build_decoder(config, dtype="float32"):
     """Returns the decoder: z (B, Z) -> outputs (B, H, W, C), float32.
 
@@ -169,8 +155,7 @@ class VAE:
 
     Attributes:
         config: the `ModelConfig` it was built from.
-        encoder, decoder, reader: Keras models; the reader encodes strangers, and
-            is None without augmentation.
+        encoder, decoder: Keras models.
         average, variation: variables (H, W, C), mean and standard deviation of each
             pixel over the actor's images, 0..1.
         sigma: scalar variable, standard deviation of a pixel, 0..1.
@@ -183,8 +168,6 @@ class VAE:
         self.variation = _constant("variation", np.ones(shape))
         self.encoder = build_encoder(config, dtype)
         self.decoder = build_decoder(config, dtype)
-        reads = config.augment != "none"
-        self.reader = build_reader(config, dtype) if reads else None
         self.sigma = _constant("sigma", 1.0)
 
     def start_from(self, average, variation):
@@ -214,7 +197,7 @@ class VAE:
             "average": self.average,
             "variation": self.variation,
         }
-        for network in filter(None, (self.encoder, self.decoder, self.reader)):
+        for network in (self.encoder, self.decoder):
             for variable in network.variables:
                 found[f"{network.name}/{variable.path}"] = variable
         return found

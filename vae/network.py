@@ -6,7 +6,6 @@ computes what `vae.model` describes; a test holds the two against each other.
 import numpy as np
 
 from vae.architecture import (
-    CHANGE_SCALE,
     LOG_VAR_RANGE,
     PATCH,
     count_stages,
@@ -17,7 +16,7 @@ from vae.convolution import convolve, fold, project, unfold
 
 
 class Network:
-    """Encoder, decoder and reader with the weights of a trained model.
+    """Encoder and decoder with the weights of a trained model.
 
     Args:
         config: a `ModelConfig`.
@@ -35,11 +34,6 @@ class Network:
         z_log_var = x @ self._get("encoder/z_log_var/kernel")
         z_log_var += self._get("encoder/z_log_var/bias")
         return self._mean_of("encoder", x), z_log_var.clip(*LOG_VAR_RANGE)
-
-    def read(self, change):
-        """Returns z_mean (B, Z) of images less their person's average (B, H, W, C)."""
-        features = self._features("reader", change, 1 / CHANGE_SCALE, 0.0)
-        return self._mean_of("reader", features)
 
     def decode(self, z):
         """Returns images (B, H, W, C) of codes (B, Z), float32, 0 black, 1 white."""

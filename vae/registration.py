@@ -6,6 +6,8 @@ fitted so that the stranger's maps, warped, correlate with the actor's. numpy on
 """
 import numpy as np
 
+from vae.filters import area_matrix, blur_matrix, cubic_matrix
+
 WORK_SIZE = 64  # pixels; maps are compared at this size, whatever the images' own
 GRID = 5  # control points along each side
 LIMIT = 5.0  # pixels of WORK_SIZE, of a displacement
@@ -97,15 +99,8 @@ def _maps(average, variation):
 
 def _shrink(image):
     """Resizes (H, W) to the working size, averaging what falls together."""
-    return _area_matrix(image.shape[0]) @ image @ _area_matrix(image.shape[1]).T
-
-
-def _area_matrix(length):
-    """(S, L): the share of each of L pixels in each of S."""
-    edges = np.arange(WORK_SIZE + 1) * length / WORK_SIZE
-    low = np.maximum(edges[:-1, None], np.arange(length))
-    high = np.minimum(edges[1:, None], np.arange(length) + 1)
-    return np.maximum(high - low, 0) * WORK_SIZE / length
+    down, across = (area_matrix(length, WORK_SIZE) for length in image.shape)
+    return down @ image @ across.T
 
 
 def _symmetric(image):
@@ -115,26 +110,6 @@ def _symmetric(image):
 def _blurred(image, sigma):
     blur = blur_matrix(len(image), sigma)
     return blur @ image @ blur.T
-
-
-def blur_matrix(length, sigma):
-    """(L, L): a Gaussian blur of one axis, mirrored at its ends."""
-    index = np.arange(length)
-    mirrored = (index, -1 - index, 2 * length - 1 - index)
-    weights = sum(
-        np.exp(-((index[:, None] - where) ** 2) / (2 * sigma**2)) for where in mirrored
-    )
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def cubic_matrix(length, points):
-    """(L, P): cubic interpolation (Keys 1981) of evenly spaced control points."""
-    place = (np.arange(length) + 0.5) * points / length - 0.5
-    distance = np.abs(place[:, None] - np.arange(points))
-    near = (1.5 * distance - 2.5) * distance**2 + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    weights = np.where(distance < 1, near, np.where(distance < 2, far, 0))
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _displacements(grid):

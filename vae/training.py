@@ -12,14 +12,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from vae.augment import LIGHT_LEVEL, disguise, recombine
+from vae.augment import invent
 from vae.errors import VaeError
 from vae.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
 from vae.stream import count_batches, cut_batches
 
 WARMUP_STEPS = 50
 FINAL_RATE = 0.01  # of the peak, at the end of the cosine
-CODE_VARIANCE = 0.01  # added to a code's own: no dimension counts for all
 CLIP_NORM = 1.0  # of the gradient of the loss a pixel value
 SIGMA_MEMORY = 0.99  # of the running noise level that validation and saving use
 EVALUATION_BATCH = 128
@@ -47,12 +46,6 @@ def _cpu_flags():
 def dtype_policy(precision):
     """Returns the Keras policy of a resolved precision; weights are always float32."""
     return "mixed_bfloat16" if precision == "bfloat16" else "float32"
-
-
-def _make_optimizer(name, variables):
-    optimizer = keras.optimizers.Adam(global_clipnorm=CLIP_NORM, name=name)
-    optimizer.build(variables)
-    return optimizer
 
 
 @dataclass
@@ -88,11 +81,8 @@ class Trainer:
     def __init__(self, model, config, count):
         self.model, self.config = model, config
         self.batches = count_batches(count, config.batch_size)
-        self.optimizer = _make_optimizer("adam", model.trainable_variables)
-        self.optimizers = [self.optimizer]
-        if model.reader:
-            variables = model.reader.trainable_variables
-            self.optimizers.append(_make_optimizer("reader_adam", variables))
+        self.optimizer = keras.optimizers.Adam(global_clipnorm=CLIP_NORM, name="adam")
+        self.optimizer.build(model.trainable_variables)
         self._pixels = math.prod(model.encoder.input_shape[1:])
         images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8)
         scalar = tf.TensorSpec((), tf.float32)
@@ -104,9 +94,8 @@ class Trainer:
     def arrays(self):
         """Name -> variable, of all that a checkpoint holds."""
         found = {f"model/{name}": v for name, v in self.model.arrays.items()}
-        for optimizer in self.optimizers:
-            for index, variable in enumerate(optimizer.variables):
-                found[f"{optimizer.name}/{index:03}/{variable.name}"] = variable
+        for index, variable in enumerate(self.optimizer.variables):
+            found[f"adam/{index:03}/{variable.name}"] = variable
         return found
 
     def train_step(self, images, progress):
@@ -121,8 +110,7 @@ class Trainer:
         Raises:
             VaeError: the loss or a gradient is not finite; the weights are as before.
         """
-        for optimizer in self.optimizers:
-            optimizer.learning_rate.assign(self.learning_rate(progress.step))
+        self.optimizer.learning_rate.assign(self.learning_rate(progress.step))
         values = self._step(images, progress.step, self.beta(progress))
         values = [float(value) for value in values]
         if not all(map(math.isfinite, values)):
@@ -149,8 +137,7 @@ class Trainer:
 
     def _train(self, images, step, beta):
         images = ops.cast(images, "float32") / 255.0  # (B, H, W, C)
-        if self.model.config.augment != "none":
-            images = recombine(images, self.config.seed, step)
+        images = invent(images, self.config.augment, self.config.seed, step)
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             z_mean, z_log_var = self.model.encoder(images, training=True)  # (B, Z)
@@ -170,25 +157,9 @@ class Trainer:
             self.optimizer.apply(gradients, variables)
             memory = tf.where(step == 0, 0.0, SIGMA_MEMORY)
             self.model.sigma.assign(memory * self.model.sigma + (1 - memory) * sigma)
-            if self.model.reader:
-                self._train_reader(images, step, z_mean, z_log_var)
             return parts
 
         return tf.cond(healthy, update, lambda: [part * np.nan for part in parts])
-
-    def _train_reader(self, images, step, z_mean, z_log_var):
-        """Teaches the reader the actor's code of a face that is disguised."""
-        reader = self.model.reader
-        level = LIGHT_LEVEL if self.model.config.augment == "light" else 1.0
-        dtype = tf.as_dtype(reader.get_layer("in").compute_dtype)
-        change = images - self.model.average
-        change = disguise(change, self.config.seed, step, level, dtype)
-        precision = 1 / (ops.exp(z_log_var) + CODE_VARIANCE)  # (B, Z)
-        with tf.GradientTape() as tape:
-            read = reader(change, training=True)  # (B, Z)
-            loss = ops.mean(precision * ops.square(read - tf.stop_gradient(z_mean)))
-        gradients = tape.gradient(loss, reader.trainable_variables)
-        self.optimizers[1].apply(gradients, reader.trainable_variables)
 
     def _batch_sigma(self, images, outputs):
         means = to_images(self.model.config.likelihood, outputs)

@@ -24,8 +24,9 @@ from vae.export import export_saved_model
 from vae.files import printable, replace_file
 from vae.images import make_grid, stack_pairs, write_png
 from vae.inference import Actor
-from vae.latent import save_statistics, summarise
+from vae.latent import save_statistics
 from vae.model import VAE
+from vae.statistics import measure_codes
 from vae.storage import SCHEMA, pack_arrays, write_json
 from vae.stream import sample_rows
 from vae.training import Progress, Trainer, dtype_policy, fit, resolve_precision
@@ -207,7 +208,7 @@ class Session:
         if self._exported != self.progress.best_epoch:
             actor = Actor(self.request.model, self.best)
             rows = sample_rows(self.request.rows)
-            statistics = summarise(actor.encode(rows)[0])
+            statistics = measure_codes(actor, rows, self.config.seed)
             save_statistics(os.path.join(self.output, "latent.npz"), statistics)
             weights = os.path.join(self.output, "weights.h5")
             replace_file(weights, pack_arrays(self.best), sync=True)

@@ -1,0 +1,34 @@
+"""What is measured when training is done: the actor's codes, and how to read others."""
+import numpy as np
+
+from vae.augment import invent
+from vae.images import to_float32
+from vae.latent import summarise
+from vae.reading import describe, fit_reader
+
+FACES, PASSES = 3072, 3  # invented, to learn reading from: at most, and of each image
+BATCH = 128
+
+
+def measure_codes(actor, rows, seed):
+    """Returns the statistics that `vae.latent.load_statistics` reads back.
+
+    Strangers do what the actor hardly did, so invented faces are learned from too.
+
+    Args:
+        actor: a `vae.inference.Actor`.
+        rows: uint8 (N, H, W, C), the training images or a fair share of them.
+        seed: of the invented faces.
+    """
+    statistics = summarise(actor.encode(rows)[0])
+    order = np.random.default_rng(seed)
+    features, codes = [], []
+    for step in range(-(-min(FACES, PASSES * len(rows)) // BATCH)):
+        chosen = order.choice(len(rows), min(BATCH, len(rows)), replace=False)
+        faces = invent(to_float32(rows[chosen]), "full", seed, step).numpy()
+        features.append(describe(faces))
+        codes.append(actor.encode_floats(faces))
+    statistics["reader"] = fit_reader(
+        np.concatenate(features), np.concatenate(codes), actor.average
+    )
+    return statistics
