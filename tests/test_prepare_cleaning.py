@@ -1,10 +1,10 @@
 """What `prepare` says of near duplicates, blurred images and outliers, and drops."""
 import numpy as np
 import pytest
+from crops import files_below, load, write_crops
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
-from test_prepare import files_below, load, write_crops
 
 from vae import cleaning
 from vae.cleaning import find_duplicates, find_outliers, measure_images

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from conftest import make_faces
-from test_prepare import files_below, load
+from crops import files_below, load
 
 from vae import video
 
