@@ -6,16 +6,16 @@ another source of the same form.
 """
 import os
 import stat
-import struct
 import warnings
 
 import h5py
 import numpy as np
 from PIL import Image
 
+from vae.bitmap import read_bitmap_size, read_bitmaps
 from vae.data import ImageFile
 from vae.errors import RefusedError
-from vae.files import natural_key, printable
+from vae.files import printable
 from vae.fit import fit_image
 from vae.images import FORMATS, ImageError, find_images, read_image
 from vae.openface import find_csv, parse_crop, read_failed
@@ -24,7 +24,6 @@ UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
 MAX_BLOCK_BYTES = 64 << 20  # read from an HDF5 file at a time
 _ORIENTATION_TAG = 0x0112  # EXIF
-_BITMAP_HEADER = struct.Struct("<2s12xIii")
 _LYING = (5, 6, 7, 8)  # orientations that swap width and height
 
 
@@ -54,7 +53,7 @@ class Batch:
 
 
 class PictureSource:
-    """Image files, in natural order.
+    """Image files.
 
     Attributes:
         count: number of files. skipped: crops left out since OpenFace failed on them.
@@ -67,19 +66,19 @@ class PictureSource:
 
         Args:
             folder: what `names` are relative to.
-            names: paths with "/" between parts.
+            names: paths with "/" between parts, in order.
             label: what stands before the names in the data file.
         """
         self._folder, self._label, self.skipped = folder, label, skipped
-        self._names = sorted(names, key=natural_key)
+        self._names = names
         self._sizes = None
         self.count = len(names)
 
     def sizes(self):
         """Returns the set of (width, height), from the headers that can be read."""
         if self._sizes is None:
-            paths = (os.path.join(self._folder, name) for name in self._names)
-            self._sizes = {read_size(path) for path in paths} - {None}
+            prefix = os.path.join(self._folder, "")
+            self._sizes = {read_size(prefix + name) for name in self._names} - {None}
         return self._sizes
 
     def units(self, target):
@@ -90,13 +89,20 @@ class PictureSource:
 
     def load(self, unit, target):
         """Reads a range of files; returns a `Batch`."""
-        batch = Batch(len(unit), target)
-        for index in unit:
-            name = self._names[index]
-            shown = printable(os.path.join(self._label, name))
-            crop = parse_crop(os.path.basename(name))
+        names = self._names[unit.start : unit.stop]
+        prefix, label = os.path.join(self._folder, ""), os.path.join(self._label, "")
+        paths = [prefix + name for name in names]
+        plain, taken = [], []
+        if target.channels == 3:
+            plain, taken = read_bitmaps(paths, target.width, target.height)
+        read, batch = dict(zip(taken, plain)), Batch(len(unit), target)
+        for index, name in enumerate(names):
+            shown = printable(label + name)
+            crop = parse_crop(name.rpartition("/")[2])
             try:
-                image = self._read(os.path.join(self._folder, name), target)
+                image = read.get(index)
+                if image is None:
+                    image = self._read(paths[index], target)
                 batch.add(image, shown, crop[1] if crop else 0)
             except ImageError as error:
                 batch.failed.append((shown, str(error)))
@@ -117,11 +123,11 @@ def open_folder(folder, min_confidence):
     """
     names, failed, kept = find_images(folder), {}, []
     for name in names:
-        where, last = os.path.split(name)
+        where, _, last = name.rpartition("/")
         if where not in failed:
             path = find_csv(os.path.join(folder, where))
             failed[where] = read_failed(path, min_confidence) if path else set()
-        if parse_crop(last) not in failed[where]:
+        if not failed[where] or parse_crop(last) not in failed[where]:
             kept.append(name)
     if not kept:
         raise RefusedError(
@@ -138,12 +144,12 @@ def read_size(path):
     Nothing is decoded; an EXIF record after the pixels of a PNG is not looked for.
     """
     try:
+        if size := read_bitmap_size(path):
+            return size
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")
-            if size := _bitmap_size(file.read(_BITMAP_HEADER.size)):
-                return size
             image = Image.open(file, formats=FORMATS)
             width, height = image.size
             tagged = "exif" in image.info or image.format == "TIFF"
@@ -151,15 +157,6 @@ def read_size(path):
     except Exception:  # Pillow raises nearly anything; reading will say what is wrong
         return None
     return (height, width) if lying else (width, height)
-
-
-def _bitmap_size(header):
-    """The size in a BMP header: what OpenFace writes, read in a fifth of the time."""
-    if len(header) < _BITMAP_HEADER.size:
-        return None
-    magic, kind, width, height = _BITMAP_HEADER.unpack(header)
-    plain = magic == b"BM" and kind == 40 and width > 0 and height != 0
-    return (width, abs(height)) if plain else None
 
 
 class FileSource:

@@ -9,7 +9,7 @@ import h5py
 from vae.checks.pictures import check_outputs
 from vae.config import FALLBACK_SIDE, MAX_SIDE, PrepareConfig
 from vae.errors import RefusedError
-from vae.files import explain, printable
+from vae.files import explain, natural_key, printable
 from vae.fit import Target
 from vae.images import EXTENSIONS
 from vae.sources import FileSource, PictureSource, open_folder
@@ -121,7 +121,7 @@ def _open_inputs(paths, config):
             pictures.append(path)
             continue
         if pictures:
-            sources.append(PictureSource("", pictures))
+            sources.append(PictureSource("", sorted(pictures, key=natural_key)))
             pictures = []
         if path is not None:
             sources.append(_open_input(path, config))
