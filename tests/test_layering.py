@@ -9,7 +9,7 @@ FRAMEWORKS = {"keras", "tensorflow"}
 ON_FRAMEWORKS = {"augment", "export", "losses", "model", "training"}
 BASE = {"config", "errors", "files"}
 CHECKS = BASE | {"checkpoint", "checks", "data", "images", "stream"}
-CHECKS |= {"cleaning", "fit", "openface", "sources", "video", "writer"}
+CHECKS |= {"cleaning", "detector", "fit", "openface", "sources", "video", "writer"}
 ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
@@ -20,13 +20,15 @@ ARROWS = {  # module -> what it imports of ours
     "chart": set(),
     "checkpoint": BASE | {"storage"},
     "cleaning": set(),
-    "cli": {"errors", "parsers"},
+    "cli": {"errors", "parsers", "quiet"},
     "config": {"errors"},
     "convolution": set(),
     "crops": {"images", "stream", "workers"},
     "data": BASE,
+    "detector": {"faces", "quiet"},
     "errors": set(),
     "export": {"losses", "model"},
+    "faces": set(),
     "files": {"errors"},
     "fit": {"images"},
     "fletcher": set(),
@@ -39,6 +41,7 @@ ARROWS = {  # module -> what it imports of ours
     "network": {"architecture", "convolution"},
     "openface": {"errors", "files"},
     "parsers": {"config"},
+    "quiet": set(),
     "registration": set(),
     "sources": {"bitmap", "data", "errors", "files", "fit", "images", "openface"},
     "storage": {"errors", "files"},

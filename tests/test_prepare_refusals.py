@@ -86,6 +86,6 @@ def test_unreadable_images_are_listed_and_the_others_kept(tmp_path, run_cli):
     assert err.splitlines()[-3].startswith("crops/2.png: ")
     assert err.splitlines()[-2:] == [
         "crops/4.jpg: not an image (PNG, JPEG, BMP, WebP or TIFF)",
-        "2 could not be read",
+        "2 could not be used",
     ]
     assert np.array_equal(load(output)[0], images[[0, 2]])

@@ -33,12 +33,14 @@ class Batch:
     Attributes:
         names, frames: lists, one item an image.
         failed: (name, reason) of what could not be read.
+        faceless: number of pictures without the face that was wanted.
     """
 
     def __init__(self, room, target):
         """Makes room for so many images of the target's shape."""
         self._images = np.empty((room, *target.shape), np.uint8)
         self.names, self.frames, self.failed = [], [], []
+        self.faceless = 0
 
     @property
     def images(self):
@@ -46,7 +48,10 @@ class Batch:
         return self._images[: len(self.names)]
 
     def add(self, image, name, frame):
-        """Adds one image."""
+        """Adds one image, unless it is None."""
+        if image is None:
+            self.faceless += 1
+            return
         self._images[len(self.names)] = image
         self.names.append(name)
         self.frames.append(frame)
@@ -57,6 +62,7 @@ class PictureSource:
 
     Attributes:
         count: number of files. skipped: crops left out since OpenFace failed on them.
+        title: what to call it in a message.
     """
 
     channels = 3
@@ -70,7 +76,7 @@ class PictureSource:
             label: what stands before the names in the data file.
         """
         self._folder, self._label, self.skipped = folder, label, skipped
-        self._names = names
+        self._names, self.title = names, printable(label or names[0])
         self._sizes = None
         self.count = len(names)
 
@@ -93,7 +99,7 @@ class PictureSource:
         prefix, label = os.path.join(self._folder, ""), os.path.join(self._label, "")
         paths = [prefix + name for name in names]
         plain, taken = [], []
-        if target.channels == 3:
+        if target.channels == 3 and not target.cut_face:
             plain, taken = read_bitmaps(paths, target.width, target.height)
         read, batch = dict(zip(taken, plain)), Batch(len(unit), target)
         for index, name in enumerate(names):
@@ -110,6 +116,8 @@ class PictureSource:
 
     def _read(self, path, target):
         size = target.width, target.height
+        if target.cut_face:
+            return fit_image(read_image(path, *(read_size(path) or size), 3), target)
         if target.fit != "stretch" and self._sizes != {size}:
             size = read_size(path) or size
         return fit_image(read_image(path, *size, target.channels), target)
@@ -164,6 +172,7 @@ class FileSource:
 
     Attributes:
         count: number of images. channels: 3 or 1. note: see `vae.data.Layout`.
+        title: what to call it in a message.
         width_first: whether the file stores the width before the height.
         dtype, compression: how the images are stored.
     """
@@ -177,7 +186,7 @@ class FileSource:
             RefusedError: it is not what this tool reads.
         """
         self._images = ImageFile(path, dataset_name, layout)
-        self._label = printable(os.path.basename(path))
+        self.title = printable(os.path.basename(path))
         self.count, self.channels = self._images.count, self._images.channels
         self.note = self._images.layout.note
         self.width_first = self._images.layout.width_first
@@ -212,7 +221,7 @@ class FileSource:
     def load(self, unit, target):
         """Reads a range of images; returns a `Batch`."""
         start, stop = unit.start, unit.stop
-        names, frames = [self._label] * len(unit), unit
+        names, frames = [self.title] * len(unit), unit
         if self._names is not None:
             names = self._names.asstr(errors="replace")[start:stop]
         if self._frames is not None:
