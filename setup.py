@@ -22,7 +22,7 @@ setup(
     install_requires=(HERE / "requirements.txt").read_text().split(),
     extras_require={
         "faces": FACES,
-        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", *VIDEO],
+        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", *VIDEO, *FACES],
         "video": VIDEO,
     },
     entry_points={"console_scripts": ["vae = vae.cli:main"]},

@@ -1,11 +1,12 @@
-"""How near to their place `prepare --faces` puts the eyes, in frames made for it.
+"""How near to their place `prepare --faces` brings the eyes, in frames made for it.
 
     python benchmarks/detection.py
 
 Pastes crops of the shared data, whose eyes are known, onto busy backgrounds, scaled and
-turned, and prepares these frames. Printed are the distances between where the eyes are
-in the crop that comes out and where they should be, of the worse eye, at 112 x 112. The
-known places are the middles between the corners of each eye in `landmarks`.
+turned, and looks for faces as the command does. Printed are the distances between where
+the known eyes come to lie in the crop, 112 x 112, and where eyes belong; of the worse
+eye. Known are the middles between the corners of each eye in `landmarks`; those come
+from MediaPipe, whose networks are relatives of the ones tested.
 """
 import argparse
 import sys

