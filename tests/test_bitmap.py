@@ -4,7 +4,7 @@ import os
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -50,6 +50,7 @@ SIZES = st.one_of(st.integers(1, 9), st.integers(2030, 2060), st.integers(1, 700
 FILLS = st.sampled_from([None, 0, 255, 1])
 
 
+@settings(deadline=None)
 @given(SIZES, FILLS, st.integers(0, 2**32 - 1))
 def test_checksums_are_those_of_hdf5(size, fill, seed):
     content = np.random.default_rng(seed).integers(0, 256, size, np.uint8)

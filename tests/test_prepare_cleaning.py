@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from crops import files_below, load, write_crops
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
@@ -107,6 +107,7 @@ def find_slowly(thumbnails, distance, first, gone):
     return found
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([3, 8, 64]), st.integers(0, 50))
 def test_duplicates_in_blocks_are_those_found_one_by_one(seed, block, first):
     rng = np.random.default_rng(seed)

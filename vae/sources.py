@@ -56,6 +56,10 @@ class Batch:
         self.names.append(name)
         self.frames.append(frame)
 
+    def fill(self, images, names, frames):
+        """Takes all images at once: uint8 (B, H, W, C)."""
+        self._images, self.names, self.frames = images, names, frames
+
 
 class PictureSource:
     """Image files.
@@ -101,17 +105,20 @@ class PictureSource:
         plain, taken = [], []
         if target.channels == 3 and not target.cut_face:
             plain, taken = read_bitmaps(paths, target.width, target.height)
-        read, batch = dict(zip(taken, plain)), Batch(len(unit), target)
-        for index, name in enumerate(names):
-            shown = printable(label + name)
-            crop = parse_crop(name.rpartition("/")[2])
+        shown = [printable(label + name) for name in names]
+        crops = [parse_crop(name.rpartition("/")[2]) for name in names]
+        frames = [crop[1] if crop else 0 for crop in crops]
+        batch = Batch(len(unit), target)
+        if len(taken) == len(names):
+            batch.fill(plain, shown, frames)
+            return batch
+        read = dict(zip(taken, plain))
+        for index, path in enumerate(paths):
             try:
-                image = read.get(index)
-                if image is None:
-                    image = self._read(paths[index], target)
-                batch.add(image, shown, crop[1] if crop else 0)
+                image = read[index] if index in read else self._read(path, target)
+                batch.add(image, shown[index], frames[index])
             except ImageError as error:
-                batch.failed.append((shown, str(error)))
+                batch.failed.append((shown[index], str(error)))
         return batch
 
     def _read(self, path, target):
