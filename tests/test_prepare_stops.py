@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, make_faces
-from test_prepare import files_below, write_crops
+from crops import files_below, write_crops
 
 from vae.images import write_png
 

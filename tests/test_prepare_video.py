@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from conftest import make_faces
-from test_prepare import files_below, load
+from crops import files_below, load
 
 from vae import video
 
@@ -87,7 +87,7 @@ def test_a_video_that_was_cut_short_is_listed(tmp_path, run_cli, name, coding):
     count = len(load(tmp_path / "data.h5")[0])
     assert status == 1 and 20 < count < 40
     lines = [f"{name}: {count} of 60 frames found, the file is cut short"]
-    assert err.splitlines()[-2:] == [*lines, "1 could not be read"]
+    assert err.splitlines()[-2:] == [*lines, "1 could not be used"]
 
 
 @pytest.mark.parametrize(

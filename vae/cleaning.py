@@ -4,7 +4,6 @@ Each image is reduced to a thumbnail and one number for its sharpness, 260 bytes
 that millions of them fit in memory. What is found depends on all images, and on their
 order only in which of two copies counts as the first.
 """
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ MIN_IMAGES = 8  # fewer have no typical face to differ from
 DEVIATION_SCALE = 1.4826  # makes a median deviation a standard one, of a Gaussian
 MIN_DEVIATION = 0.5  # gray levels; a set of equal images has none
 BLOCK = 512  # thumbnails compared at a time
+PART = 32  # of them, against a block: few enough that BLAS does not start threads
 ROUNDING = 8.0  # more than float32 loses in a squared distance of coarse thumbnails
 
 
@@ -30,29 +30,37 @@ def measure_images(images):
     """
     gray = _four_times_gray(images)
     height, width = gray.shape[1:]
-    sums = _add_cells(_add_cells(gray, 1), 2)  # (B, 16, 16)
+    rows = _add_cells(gray.view(np.uint16), 1, np.uint16)  # (B, 16, W)
+    sums = _add_cells(rows, 2, np.uint32)  # (B, 16, 16)
     area = np.outer(_cell_sides(height), _cell_sides(width))
-    small = sums / (4 * area)
-    laplacian = gray[:, 1:-1, 1:-1] * 4
-    for neighbour in (gray[:, :-2, 1:-1], gray[:, 2:, 1:-1]):
-        laplacian -= neighbour
-    for neighbour in (gray[:, 1:-1, :-2], gray[:, 1:-1, 2:]):
-        laplacian -= neighbour
-    flat = laplacian.reshape(len(images), (height - 2) * (width - 2)).astype(np.float32)
-    sharpness = np.vecdot(flat, flat) / flat.shape[1]
-    small = np.rint(small).astype(np.uint8)
-    return small.reshape(len(images), THUMBNAIL_BYTES), sharpness
+    thumbnails = np.rint(sums / (4 * area)).astype(np.uint8)
+    return thumbnails.reshape(len(images), THUMBNAIL_BYTES), _sharpness(gray)
 
 
 def _four_times_gray(images):
     """R + 2G + B of RGB, or 4 times the one channel: int16 (B, H, W)."""
-    if images.shape[3] == 1:
-        return 4 * images[..., 0].astype(np.int16)
-    levels = images.reshape(len(images), math.prod(images.shape[1:])).astype(np.int16)
-    sums = levels[:, :-2] + levels[:, 2:]  # of neighbours; every third is R + B
-    sums += levels[:, 1:-1]
-    sums += levels[:, 1:-1]
-    return sums[:, ::3].reshape(images.shape[:3])
+    gray = images[..., images.shape[3] // 2].astype(np.int16)  # green, or the one
+    gray *= 2 if images.shape[3] == 3 else 4
+    for channel in (0, 2)[: images.shape[3] - 1]:
+        gray += images[..., channel]
+    return gray
+
+
+def _sharpness(gray):
+    """The mean square of the Laplacian: float32 (B,).
+
+    Rows are taken as one line, which is faster than three dimensions; what is computed
+    across the ends of rows is left out afterwards.
+    """
+    count, height, width = gray.shape
+    line = gray.reshape(count, height * width)
+    middle = slice(width, (height - 1) * width)
+    laplacian = 4 * line[:, middle]
+    for step in (-width, -1, 1, width):
+        laplacian -= line[:, middle.start + step : middle.stop + step]
+    inner = laplacian.reshape(count, height - 2, width)[:, :, 1:-1]
+    inner = inner.astype(np.float32).reshape(count, (height - 2) * (width - 2))
+    return np.vecdot(inner, inner) / inner.shape[1]
 
 
 def _cell_edges(side):
@@ -64,11 +72,16 @@ def _cell_sides(side):
     return np.maximum(np.diff(_cell_edges(side), append=side), 1)
 
 
-def _add_cells(levels, axis):
-    """Sums over cells, without a matrix product, whose threads fight for the cores."""
-    return np.add.reduceat(
-        levels, _cell_edges(levels.shape[axis]), axis=axis, dtype=np.int32
-    )
+def _add_cells(levels, axis, dtype):
+    """Sums over cells, without a matrix product, whose threads fight for the cores.
+
+    uint16 is wide enough for the first axis, where 64 levels of 1020 meet at most.
+    """
+    side = levels.shape[axis]
+    levels = np.moveaxis(levels, axis, 0)
+    cells = zip(_cell_edges(side), _cell_sides(side))
+    sums = [levels[at : at + size].sum(axis=0, dtype=dtype) for at, size in cells]
+    return np.stack(sums, axis=axis)
 
 
 @dataclass(frozen=True)
@@ -145,52 +158,99 @@ def find_duplicates(thumbnails, distance, first=0, gone=None):
         first: rows before it are compared with, and not blamed.
         gone: bool (N,), rows to leave out, or None.
     """
+    search = _Search(thumbnails, distance)
     count = len(thumbnails)
-    limit = distance**2 * THUMBNAIL_BYTES
-    kept = np.ones(count, bool) if gone is None else ~gone
+    gone = np.zeros(count, bool) if gone is None else gone
     copies = np.full(count, -1)
-    blocks = [_Block(thumbnails, at) for at in range(0, count, BLOCK)]
-    for index, block in enumerate(blocks):
-        rows = np.flatnonzero(kept[block.rows]) + block.start
-        rows = rows[rows >= first]  # the ones that may turn out to be copies
-        for earlier in blocks[:index]:
-            left = rows[copies[rows] < 0]
-            near = block.find_near(left, earlier, limit) & kept[earlier.rows]
-            found = near.any(axis=1)
-            copies[left[found]] = earlier.start + near[found].argmax(axis=1)
-        kept[rows] = copies[rows] < 0
-        rows = rows[kept[rows]]
-        for row, near in zip(rows, block.find_near(rows, block, limit)):
-            same = np.flatnonzero(near[: row - block.start]) + block.start
-            same = same[kept[same]]  # changes from row to row
-            if len(same):
-                copies[row], kept[row] = same[0], False
+    for start in range(0, count, BLOCK):
+        rows = np.flatnonzero(~gone[start : start + BLOCK]) + start
+        blamed = rows[rows >= first]
+        copies[blamed] = search.find_first(blamed)
+        rows = rows[copies[rows] < 0]
+        near = np.tril(search.compare(rows), -1)
+        for at in np.flatnonzero(near.any(axis=1)):
+            same = rows[near[at] & (copies[rows] < 0)]  # changes from row to row
+            if len(same) and rows[at] >= first:
+                copies[rows[at]] = same[0]
+        search.add(rows[copies[rows] < 0])
     return [(int(row), int(copies[row])) for row in np.flatnonzero(copies >= 0)]
 
 
-class _Block:
-    """Some thumbnails in a row, to compare with those of another block."""
+class _Search:
+    """Thumbnails, and among them those added so far, sorted so that few are compared.
 
-    def __init__(self, thumbnails, start):
-        self.start = start
-        self.rows = slice(start, start + BLOCK)
-        self._bytes = thumbnails[self.rows]
-        cells = self._bytes.reshape(-1, 4, 4, 4, 4).astype(np.float32)
-        coarse = cells.sum(axis=(2, 4)) / 4  # averages, so that no distance grows
-        self._coarse = coarse.reshape(len(cells), -1)  # (B, 16)
+    Two thumbnails differ at least as much as their coarse forms do, and those as much
+    as their places along one line. So each is compared with its neighbours on the line
+    only, first coarsely, and what is left in full.
+    """
 
-    def find_near(self, rows, other, limit):
-        """Whether each of `rows` is near each of the other block: bool (R, B).
+    def __init__(self, thumbnails, distance):
+        self._thumbnails = thumbnails
+        self._limit = distance**2 * THUMBNAIL_BYTES
+        self._reach = np.sqrt(self._limit) + 1  # on the line; float32 loses far less
+        blocks = range(0, len(thumbnails), BLOCK)
+        coarse = [_coarsen(thumbnails[at : at + BLOCK]) for at in blocks]
+        self._coarse = np.concatenate(coarse)  # (N, 16)
+        centred = self._coarse - self._coarse.mean(axis=0)
+        axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]  # along which they vary
+        self._places = self._coarse @ axis
+        self._rows = np.empty(0, int)  # those added, sorted by place
 
-        Most pairs are told apart by their coarse forms, at a fraction of the work.
-        """
-        rows = rows - self.start
-        near = _within(self._coarse[rows], other._coarse, limit + ROUNDING)
-        some = np.flatnonzero(near.any(axis=1))
-        if len(some):
-            fine = self._bytes[rows[some]].astype(np.float32)
-            near[some] = _within(fine, other._bytes.astype(np.float32), limit)
+    def add(self, rows):
+        """Makes rows known to `find_first`."""
+        rows = np.concatenate([self._rows, rows])
+        self._rows = rows[np.argsort(self._places[rows], kind="stable")]
+
+    def find_first(self, rows):
+        """Returns for each row the first of those added that is near it, or -1."""
+        found = np.full(len(rows), len(self._places))  # more than any row
+        for part, window in self._find_windows(rows, self._rows):
+            others = self._rows[window]
+            near = self._are_near(rows[part], others)
+            first = np.where(near, others, len(self._places)).min(axis=1)
+            found[part] = np.minimum(found[part], first)
+        return np.where(found < len(self._places), found, -1)
+
+    def compare(self, rows):
+        """Returns which of the rows are near each other: bool (R, R)."""
+        order = np.argsort(self._places[rows])
+        near = np.zeros((len(rows), len(rows)), bool)
+        for part, window in self._find_windows(rows, rows[order]):
+            columns = order[window]
+            near[np.ix_(part, columns)] = self._are_near(rows[part], rows[columns])
         return near
+
+    def _find_windows(self, rows, others):
+        """Yields (indices of some rows, slice of others that may be near them).
+
+        All pairs that are not near enough on the line are left out. `others` are sorted
+        by place.
+        """
+        order, places = np.argsort(self._places[rows]), self._places[others]
+        for at in range(0, len(rows), PART):
+            part = order[at : at + PART]
+            low, high = self._places[rows[part[[0, -1]]]]
+            start = np.searchsorted(places, low - self._reach)
+            stop = np.searchsorted(places, high + self._reach, "right")
+            for begin in range(start, stop, BLOCK):
+                yield part, slice(begin, min(begin + BLOCK, stop))
+
+    def _are_near(self, rows, others):
+        """Whether each of `rows` is near each of `others`: bool (R, O)."""
+        coarse = self._coarse[rows], self._coarse[others]
+        near = _within(*coarse, self._limit + ROUNDING)
+        some, of = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+        if len(some):
+            fine = self._thumbnails[rows[some]], self._thumbnails[others[of]]
+            fine = [part.astype(np.float32) for part in fine]
+            near[np.ix_(some, of)] = _within(*fine, self._limit)
+        return near
+
+
+def _coarsen(thumbnails):
+    """Sums of 4 x 4 pixels over 4, so that no distance grows: float32 (B, 16)."""
+    cells = thumbnails.reshape(-1, 4, 4, 4, 4).astype(np.float32)
+    return cells.sum(axis=(2, 4)).reshape(len(cells), -1) / 4
 
 
 def _within(a, b, limit):

@@ -7,12 +7,11 @@ work. Both are imported here, on dispatch, so that `-h` costs nothing.
 import os
 import signal
 import sys
-import tempfile
-from contextlib import contextmanager
 from importlib import import_module
 
 from vae.errors import VaeError
 from vae.parsers import build_parser
+from vae.quiet import quiet_stderr
 
 
 def main(argv=None):
@@ -41,30 +40,8 @@ def main(argv=None):
 
 def _run(args):
     request = import_module(f"vae.checks.{args.command}").check(args)
-    with _quiet_frameworks():
-        command = import_module(f"vae.commands.{args.command}")
-    return command.run(request)
-
-
-@contextmanager
-def _quiet_frameworks():
-    """Keeps TensorFlow's start-up chatter off the terminal.
-
-    Some of its lines are written by C++ before any log level applies, so that the
-    descriptor itself is turned aside; what was written is shown if the import fails.
-    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            aside.seek(0)
-            os.write(stderr, aside.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    with quiet_stderr():
+        command = import_module(f"vae.commands.{args.command}")
+    return command.run(request)

@@ -1,4 +1,5 @@
 """Gives a picture the size and the channels of a data file."""
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +15,15 @@ class Target:
     Attributes:
         width, height: pixels. channels: 3 for RGB, 1 for gray.
         fit: crop, pad or stretch, for a picture of another shape.
+        cut_face: called with a picture, RGB, it returns the face in it at this size, or
+            None if there is none; or None, if pictures are of faces already.
     """
 
     width: int
     height: int
     channels: int
     fit: str
+    cut_face: Callable | None = None
 
     @property
     def shape(self):
@@ -43,8 +47,12 @@ def fit_image(image, target):
         target: a `Target`.
 
     Returns:
-        uint8 array of the target's shape.
+        uint8 array of the target's shape; None if a face is wanted and not there.
     """
+    if target.cut_face:
+        image = target.cut_face(_with_channels(image, 3))
+        if image is None:
+            return None
     image = _with_channels(image, target.channels)
     width, height = target.width, target.height
     if image.shape[:2] == (height, width) or target.fit == "stretch":

@@ -81,7 +81,7 @@ def find_images(folder):
             f"{printable(folder)}: no image found "
             f"(looked for {' '.join(EXTENSIONS)}{left_out})"
         )
-    return sorted(names, key=natural_key)
+    return sorted(sorted(names), key=natural_key)  # what is in order sorts fast
 
 
 def _list_folder(folder):

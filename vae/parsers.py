@@ -153,6 +153,8 @@ def _add_prepare(commands):
     add("blur_ratio", "share of the median sharpness", float)
     add("outlier_score", "robust deviations from the average face", float)
     flags = {
+        "faces": "find the largest face of each picture, and cut it out upright",
+        "mask": "with --faces: blacken what is outside the face",
         "dedupe": "drop near duplicates, and show them in OUTPUT.duplicates.png",
         "drop-blurred": "drop blurred images, and show them in OUTPUT.blurred.png",
         "drop-outliers": "drop images far from the average, and show them likewise",

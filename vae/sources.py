@@ -6,16 +6,16 @@ another source of the same form.
 """
 import os
 import stat
-import struct
 import warnings
 
 import h5py
 import numpy as np
 from PIL import Image
 
+from vae.bitmap import read_bitmap_size, read_bitmaps
 from vae.data import ImageFile
 from vae.errors import RefusedError
-from vae.files import natural_key, printable
+from vae.files import printable
 from vae.fit import fit_image
 from vae.images import FORMATS, ImageError, find_images, read_image
 from vae.openface import find_csv, parse_crop, read_failed
@@ -24,7 +24,6 @@ UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
 MAX_BLOCK_BYTES = 64 << 20  # read from an HDF5 file at a time
 _ORIENTATION_TAG = 0x0112  # EXIF
-_BITMAP_HEADER = struct.Struct("<2s12xIii")
 _LYING = (5, 6, 7, 8)  # orientations that swap width and height
 
 
@@ -34,12 +33,14 @@ class Batch:
     Attributes:
         names, frames: lists, one item an image.
         failed: (name, reason) of what could not be read.
+        faceless: number of pictures without the face that was wanted.
     """
 
     def __init__(self, room, target):
         """Makes room for so many images of the target's shape."""
         self._images = np.empty((room, *target.shape), np.uint8)
         self.names, self.frames, self.failed = [], [], []
+        self.faceless = 0
 
     @property
     def images(self):
@@ -47,17 +48,25 @@ class Batch:
         return self._images[: len(self.names)]
 
     def add(self, image, name, frame):
-        """Adds one image."""
+        """Adds one image, unless it is None."""
+        if image is None:
+            self.faceless += 1
+            return
         self._images[len(self.names)] = image
         self.names.append(name)
         self.frames.append(frame)
 
+    def fill(self, images, names, frames):
+        """Takes all images at once: uint8 (B, H, W, C)."""
+        self._images, self.names, self.frames = images, names, frames
+
 
 class PictureSource:
-    """Image files, in natural order.
+    """Image files.
 
     Attributes:
         count: number of files. skipped: crops left out since OpenFace failed on them.
+        title: what to call it in a message.
     """
 
     channels = 3
@@ -67,19 +76,19 @@ class PictureSource:
 
         Args:
             folder: what `names` are relative to.
-            names: paths with "/" between parts.
+            names: paths with "/" between parts, in order.
             label: what stands before the names in the data file.
         """
         self._folder, self._label, self.skipped = folder, label, skipped
-        self._names = sorted(names, key=natural_key)
+        self._names, self.title = names, printable(label or names[0])
         self._sizes = None
         self.count = len(names)
 
     def sizes(self):
         """Returns the set of (width, height), from the headers that can be read."""
         if self._sizes is None:
-            paths = (os.path.join(self._folder, name) for name in self._names)
-            self._sizes = {read_size(path) for path in paths} - {None}
+            prefix = os.path.join(self._folder, "")
+            self._sizes = {read_size(prefix + name) for name in self._names} - {None}
         return self._sizes
 
     def units(self, target):
@@ -90,20 +99,32 @@ class PictureSource:
 
     def load(self, unit, target):
         """Reads a range of files; returns a `Batch`."""
+        names = self._names[unit.start : unit.stop]
+        prefix, label = os.path.join(self._folder, ""), os.path.join(self._label, "")
+        paths = [prefix + name for name in names]
+        plain, taken = [], []
+        if target.channels == 3 and not target.cut_face:
+            plain, taken = read_bitmaps(paths, target.width, target.height)
+        shown = [printable(label + name) for name in names]
+        crops = [parse_crop(name.rpartition("/")[2]) for name in names]
+        frames = [crop[1] if crop else 0 for crop in crops]
         batch = Batch(len(unit), target)
-        for index in unit:
-            name = self._names[index]
-            shown = printable(os.path.join(self._label, name))
-            crop = parse_crop(os.path.basename(name))
+        if len(taken) == len(names):
+            batch.fill(plain, shown, frames)
+            return batch
+        read = dict(zip(taken, plain))
+        for index, path in enumerate(paths):
             try:
-                image = self._read(os.path.join(self._folder, name), target)
-                batch.add(image, shown, crop[1] if crop else 0)
+                image = read[index] if index in read else self._read(path, target)
+                batch.add(image, shown[index], frames[index])
             except ImageError as error:
-                batch.failed.append((shown, str(error)))
+                batch.failed.append((shown[index], str(error)))
         return batch
 
     def _read(self, path, target):
         size = target.width, target.height
+        if target.cut_face:
+            return fit_image(read_image(path, *(read_size(path) or size), 3), target)
         if target.fit != "stretch" and self._sizes != {size}:
             size = read_size(path) or size
         return fit_image(read_image(path, *size, target.channels), target)
@@ -117,11 +138,11 @@ def open_folder(folder, min_confidence):
     """
     names, failed, kept = find_images(folder), {}, []
     for name in names:
-        where, last = os.path.split(name)
+        where, _, last = name.rpartition("/")
         if where not in failed:
             path = find_csv(os.path.join(folder, where))
             failed[where] = read_failed(path, min_confidence) if path else set()
-        if parse_crop(last) not in failed[where]:
+        if not failed[where] or parse_crop(last) not in failed[where]:
             kept.append(name)
     if not kept:
         raise RefusedError(
@@ -138,12 +159,12 @@ def read_size(path):
     Nothing is decoded; an EXIF record after the pixels of a PNG is not looked for.
     """
     try:
+        if size := read_bitmap_size(path):
+            return size
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")
-            if size := _bitmap_size(file.read(_BITMAP_HEADER.size)):
-                return size
             image = Image.open(file, formats=FORMATS)
             width, height = image.size
             tagged = "exif" in image.info or image.format == "TIFF"
@@ -153,20 +174,12 @@ def read_size(path):
     return (height, width) if lying else (width, height)
 
 
-def _bitmap_size(header):
-    """The size in a BMP header: what OpenFace writes, read in a fifth of the time."""
-    if len(header) < _BITMAP_HEADER.size:
-        return None
-    magic, kind, width, height = _BITMAP_HEADER.unpack(header)
-    plain = magic == b"BM" and kind == 40 and width > 0 and height != 0
-    return (width, abs(height)) if plain else None
-
-
 class FileSource:
     """The images of an HDF5 file, with their origins if this tool wrote them.
 
     Attributes:
         count: number of images. channels: 3 or 1. note: see `vae.data.Layout`.
+        title: what to call it in a message.
         width_first: whether the file stores the width before the height.
         dtype, compression: how the images are stored.
     """
@@ -180,7 +193,7 @@ class FileSource:
             RefusedError: it is not what this tool reads.
         """
         self._images = ImageFile(path, dataset_name, layout)
-        self._label = printable(os.path.basename(path))
+        self.title = printable(os.path.basename(path))
         self.count, self.channels = self._images.count, self._images.channels
         self.note = self._images.layout.note
         self.width_first = self._images.layout.width_first
@@ -215,7 +228,7 @@ class FileSource:
     def load(self, unit, target):
         """Reads a range of images; returns a `Batch`."""
         start, stop = unit.start, unit.stop
-        names, frames = [self._label] * len(unit), unit
+        names, frames = [self.title] * len(unit), unit
         if self._names is not None:
             names = self._names.asstr(errors="replace")[start:stop]
         if self._frames is not None:

@@ -30,6 +30,7 @@ class VideoSource:
 
     Attributes:
         count: frames it should yield, or None where the file does not say.
+        title: what to call it in a message.
     """
 
     channels, skipped = 3, 0
@@ -46,7 +47,7 @@ class VideoSource:
                 " a video, PyAV is needed to read it: pip install 'vae-faces[video]'"
             )
         self._path, self._every = path, every
-        self._label = printable(os.path.basename(path))
+        self.title = printable(os.path.basename(path))
         try:
             with _open(path) as container:
                 stream = container.streams.video[0]
@@ -95,9 +96,9 @@ class VideoSource:
         for number, frame in frames:
             image = np.rot90(frame.to_ndarray(format="rgb24"), _turns(frame))
             image = np.ascontiguousarray(image)
-            batch.add(fit_image(image, target), self._label, number)
+            batch.add(fit_image(image, target), self.title, number)
         if reason:
-            batch.failed.append((self._label, reason))
+            batch.failed.append((self.title, reason))
         return batch
 
 

@@ -8,8 +8,9 @@ import h5py
 
 from vae.checks.pictures import check_outputs
 from vae.config import FALLBACK_SIDE, MAX_SIDE, PrepareConfig
+from vae.detector import is_installed
 from vae.errors import RefusedError
-from vae.files import explain, printable
+from vae.files import explain, natural_key, printable
 from vae.fit import Target
 from vae.images import EXTENSIONS
 from vae.sources import FileSource, PictureSource, open_folder
@@ -34,6 +35,7 @@ class PrepareRequest:
         output: the file. target: its images. compression: of its chunks.
         config: thresholds and the like.
         sheets: kinds of bad images to drop -> picture to show them in.
+        faces: whether to cut faces out; masked: whether to blacken what is round them.
     """
 
     sources: list
@@ -43,6 +45,8 @@ class PrepareRequest:
     compression: str
     config: PrepareConfig
     sheets: dict
+    faces: bool
+    masked: bool
 
 
 def check(args):
@@ -59,6 +63,7 @@ def check(args):
         for kind, option in BAD_KINDS.items()
         if getattr(args, option)
     }
+    _check_faces(args)
     _check_output(args, sheets)
     sources = _open_inputs(args.inputs, config)
     old = _open_old(args)
@@ -74,7 +79,22 @@ def check(args):
         compression,
         config,
         sheets,
+        args.faces,
+        args.mask,
     )
+
+
+def _check_faces(args):
+    if args.mask and not args.faces:
+        raise RefusedError(
+            "--mask: found without --faces; it follows the outline that --faces finds,"
+            " add that or leave it out"
+        )
+    if args.faces and not is_installed():
+        raise RefusedError(
+            "--faces: the networks that find faces are missing: pip install"
+            " 'vae-faces[faces]'"
+        )
 
 
 def _check_output(args, sheets):
@@ -121,7 +141,7 @@ def _open_inputs(paths, config):
             pictures.append(path)
             continue
         if pictures:
-            sources.append(PictureSource("", pictures))
+            sources.append(PictureSource("", sorted(pictures, key=natural_key)))
             pictures = []
         if path is not None:
             sources.append(_open_input(path, config))
@@ -193,7 +213,7 @@ def _size_to_append(args, sources, old):
                 f" {printable(args.output)} have it"
             )
     sizes = set().union(*[source.sizes() for source in sources])
-    if None in (args.width, args.height) and sizes - {size}:
+    if None in (args.width, args.height) and sizes - {size} and not args.faces:
         other = sorted(sizes - {size})[0]
         raise RefusedError(
             f"--append: images of {_shown(other)} found, {_shown(size)} expected, as in"
@@ -205,6 +225,9 @@ def _size_to_append(args, sources, old):
 
 def _own_size(args, config, sources):
     """The size the images have, if it is one, with the sides that were asked for."""
+    if args.faces:
+        side = args.width or args.height or FALLBACK_SIDE
+        return args.width or side, args.height or side
     sizes = sorted(set().union(*[source.sizes() for source in sources]))
     if not sizes:
         raise RefusedError(

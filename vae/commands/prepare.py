@@ -2,20 +2,24 @@
 import os
 import signal
 import sys
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
 
 from vae.checks.prepare import BAD_KINDS
 from vae.cleaning import find_bad, measure_images
+from vae.detector import FaceDetector
 from vae.errors import StoppedError, VaeError
+from vae.faces import crop_face
 from vae.files import printable
 from vae.images import make_grid, resize_image, stack_pairs, write_png
 from vae.writer import ImageWriter
 
+THREADS = os.cpu_count()
 UNITS_AHEAD = 4  # being loaded, or loaded and not yet written
 SHEET_IMAGES = 100  # shown at most; they are spread over all
 SHEET_COLUMNS = 10
@@ -31,11 +35,11 @@ TITLES = {
 def run(request):
     """Writes the file and says what is in it; returns 1 if something was unreadable."""
     with _Stop(request.output) as stop, _create(request) as writer:
-        measures, failed = _fill(writer, request, stop)
+        measures, failed, faceless = _fill(writer, request, stop)
         if writer.count == request.old:
             _list_failed(failed)
-            name = printable(request.output)
-            raise VaeError(f"{name}: not written, since no image could be read")
+            reason = "no face was found" if faceless else "no image could be read"
+            raise VaeError(f"{printable(request.output)}: not written, since {reason}")
         with stop.at_once():
             bad = find_bad(*measures, request.config, request.old, request.sheets)
         rows = {
@@ -50,7 +54,7 @@ def run(request):
     for kind, sheet in drawn.items():
         if sheet is not None:
             write_png(request.sheets[kind], sheet, repeats=True)
-    _report(request, writer.count - len(dropped), rows, examples)
+    _report(request, writer.count - len(dropped), faceless, rows, examples)
     _list_failed(failed)
     return 1 if failed else 0
 
@@ -99,37 +103,67 @@ def _create(request):
 
 
 def _fill(writer, request, stop):
-    """Writes all images; returns ((thumbnails, sharpness), failures)."""
+    """Writes all images.
+
+    Returns:
+        ((thumbnails, sharpness), failures, number of pictures without a face)
+    """
     counts = [source.count for source in request.sources]
     total = None if None in counts else sum(counts)
     thumbnails, sharpness, failed = [], [], []
+    written, faceless = Counter(), Counter()  # of each source
     bar = tqdm(total=total, desc="prepare", unit="img", delay=2)
-    with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
-        for batch, measures in _load_in_order(request, pool):
+    with ThreadPoolExecutor(THREADS) as pool, bar:
+        for source, batch, measures in _load_in_order(request, pool):
             stop.check()
             writer.write(batch.images, batch.names, batch.frames)
             thumbnails.append(measures[0])
             sharpness.append(measures[1])
             failed += batch.failed
-            bar.update(len(batch.names) + len(batch.failed))
-    return (np.concatenate(thumbnails), np.concatenate(sharpness)), failed
+            written[source] += len(batch.names)
+            faceless[source] += batch.faceless
+            bar.update(len(batch.names) + len(batch.failed) + batch.faceless)
+    for source, count in faceless.items():
+        if count and not written[source]:
+            pictures = f" in {count} pictures" if count > 1 else ""
+            failed.append((source.title, f"no face found{pictures}"))
+    measures = np.concatenate(thumbnails), np.concatenate(sharpness)
+    return measures, failed, faceless.total()
 
 
 def _load_in_order(request, pool):
-    """Yields what the sources hold, loading a few units ahead."""
+    """Yields (source, `Batch`, measures), loading a few units ahead."""
+    target = request.target
+    if request.faces:
+        target = replace(target, cut_face=_make_cutter(target, request.masked))
 
-    def load(source, unit):
-        batch = source.load(unit, request.target)
-        return batch, measure_images(batch.images)
+    def load(source, unit, target):
+        batch = source.load(unit, target)
+        return source, batch, measure_images(batch.images)
 
     ahead = deque()
-    for source in request.sources:
-        for unit in source.units(request.target):
-            ahead.append(pool.submit(load, source, unit))
+    for index, source in enumerate(request.sources):
+        as_is = index == 0 and request.old  # what is in the file already
+        aim = request.target if as_is else target
+        for unit in source.units(aim):
+            ahead.append(pool.submit(load, source, unit, aim))
             if len(ahead) == UNITS_AHEAD:
                 yield ahead.popleft().result()
     while ahead:
         yield ahead.popleft().result()
+
+
+def _make_cutter(target, masked):
+    """Returns a function that cuts the largest face out of an image."""
+    detector = FaceDetector(THREADS)
+
+    def cut(image):
+        face = detector.find(image)
+        if face is None:
+            return None
+        return crop_face(image, face, target.width, target.height, masked)
+
+    return cut
 
 
 def _read_names(writer, rows):
@@ -184,7 +218,7 @@ def _commit(writer, dropped, request, stop):
         cleaned.commit()
 
 
-def _report(request, count, rows, examples):
+def _report(request, count, faceless, rows, examples):
     target = request.target
     added = f", {count - request.old} of them new" if request.old else ""
     kind = "RGB" if target.channels == 3 else "gray"
@@ -195,6 +229,8 @@ def _report(request, count, rows, examples):
     skipped = sum(source.skipped for source in request.sources)
     if skipped:
         print(f"skipped: {skipped} crops that OpenFace failed on")
+    if faceless:
+        print(f"skipped: {faceless} pictures without a face")
     for name, found in rows.items():
         print(f"{TITLES[name]}: {_describe(request, name, len(found), examples[name])}")
 
@@ -213,4 +249,4 @@ def _list_failed(failed):
     for name, reason in failed:
         print(f"{name}: {reason}", file=sys.stderr)
     if failed:
-        print(f"{len(failed)} could not be read", file=sys.stderr)
+        print(f"{len(failed)} could not be used", file=sys.stderr)
