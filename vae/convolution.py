@@ -1,56 +1,116 @@
 """Convolutions of small images as matrix products, in numpy.
 
-Maps are (H, B, W, C) here: rows first, then the images of a batch. The rows above and
-below those of a whole batch are then a stretch of the same array, that a matrix product
-takes as it lies, and only the neighbours to the left and to the right are copied.
+Maps are (H, W, B, C) here, the images of a batch beside each other, so that a shift in
+space moves long stretches of memory. A 3x3 convolution is done in tiles of 4x4 by
+Winograd's minimal filtering F(4x4, 3x3): a quarter of the multiplications (Lavin and
+Gray 2015, arXiv 1509.09308), and errors of some 1e-6 of the largest value.
 """
 import numpy as np
+
+TILE = 4  # pixels a side that are computed together, from 6x6
+INPUT = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+    np.float32,
+)
+KERNEL = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
+)
+OUTPUT = np.array(
+    [
+        [1, 1, 1, 1, 1, 0],
+        [0, 1, -1, 2, -2, 0],
+        [0, 1, 1, 4, 4, 0],
+        [0, 1, -1, 8, -8, 1],
+    ],
+    np.float32,
+)
+
+
+def transform_kernel(kernel):
+    """Returns a kernel (3, 3, C, K) as `convolve` takes it, (36, C, K)."""
+    turned = np.einsum("yi,xj,ijck->xyck", KERNEL, KERNEL, kernel)
+    return turned.reshape(-1, *kernel.shape[2:]).astype(np.float32)
 
 
 def convolve(x, kernel, bias, relu=False):
     """A 3x3 convolution that keeps the size, with zeros around.
 
     Args:
-        x: float32 (H, B, W, C).
-        kernel: (3, 3, C, K). bias: (K,).
+        x: float32 (H, W, B, C).
+        kernel: (36, C, K), of `transform_kernel`. bias: (K,).
         relu: take what is below zero in `x` as zero.
 
     Returns:
-        float32 (H, B, W, K)
+        float32 (H, W, B, K)
     """
-    rows, count, columns, channels = x.shape
-    beside = np.empty((rows + 2, count, columns, 3, channels), np.float32)
-    beside[[0, -1]] = 0
-    inner = beside[1:-1]
-    inner[:, :, 0, 0] = inner[:, :, -1, 2] = 0
-    inner[..., 1, :] = np.maximum(x, 0) if relu else x
-    inner[:, :, 1:, 0] = inner[:, :, :-1, 1]
-    inner[:, :, :-1, 2] = inner[:, :, 1:, 1]
-    above, here, below = kernel.reshape(3, 3 * channels, -1)
-    y = beside[:-2].reshape(-1, 3 * channels) @ above
-    y += inner.reshape(-1, 3 * channels) @ here
-    y += beside[2:].reshape(-1, 3 * channels) @ below
+    rows, columns, count, channels = x.shape
+    down, across = -(-rows // TILE), -(-columns // TILE)
+    height, width = down * TILE, across * TILE
+    padded = np.zeros((height + 2, width + 2, count, channels), np.float32)
+    padded[1 : rows + 1, 1 : columns + 1] = np.maximum(x, 0) if relu else x
+    taken = [padded[at : at + height - 3 : TILE] for at in range(6)]
+    lines = _combine(INPUT, np.stack(taken))  # (6, h, W, B, C)
+    taken = [lines[:, :, at : at + width - 3 : TILE] for at in range(6)]
+    tiles = _combine(INPUT, np.stack(taken))  # (6, 6, h, w, B, C): x, y, ...
+    products = tiles.reshape(36, -1, channels) @ kernel  # (36, h*w*B, K)
+    lines = _combine(OUTPUT, products.reshape(6, -1)).reshape(TILE, 6, -1)
+    y = (OUTPUT @ lines).reshape(TILE, TILE, down, across, count, -1)
     y += bias
-    return y.reshape(rows, count, columns, -1)
+    y = y.transpose(2, 1, 3, 0, 4, 5).reshape(height, width, count, -1)
+    return y[:rows, :columns]
+
+
+def _combine(weights, parts):
+    """Sums of parts (N, ...) by weights (M, N): (M, ...)."""
+    return (weights @ parts.reshape(len(parts), -1)).reshape(-1, *parts.shape[1:])
 
 
 def project(x, kernel, bias):
-    """A 1x1 convolution: (H, B, W, C) to (H, B, W, K)."""
+    """A 1x1 convolution: (H, W, B, C) to (H, W, B, K)."""
     y = x.reshape(-1, x.shape[-1]) @ kernel.reshape(x.shape[-1], -1)
     y += bias
     return y.reshape(*x.shape[:-1], -1)
 
 
+def fold_images(images, size):
+    """Space to depth of images: (B, H, W, C) to maps (H/n, W/n, B, n*n*C)."""
+    count, rows, columns, channels = images.shape
+    across = columns // size
+    x = images.reshape(count, rows // size, size, across, size * channels)
+    return x.transpose(1, 3, 0, 2, 4).reshape(rows // size, across, count, -1)
+
+
+def unfold_images(x, size):
+    """Depth to space of maps: (H, W, B, n*n*C) to images (B, H*n, W*n, C)."""
+    rows, columns, count, depth = x.shape
+    x = x.reshape(rows, columns, count, size, depth // size).transpose(2, 0, 3, 1, 4)
+    return x.reshape(count, rows * size, columns * size, -1)
+
+
 def fold(x, size):
-    """Space to depth: (H, B, W, C) to (H/n, B, W/n, n*n*C)."""
-    rows, count, columns, channels = x.shape
-    x = x.reshape(rows // size, size, count, columns // size, size, channels)
-    x = x.transpose(0, 2, 3, 1, 4, 5)
-    return x.reshape(rows // size, count, columns // size, -1)
+    """Space to depth: (H, W, B, C) to (H/n, W/n, B, n*n*C)."""
+    rows, columns, count, channels = x.shape
+    x = x.reshape(rows // size, size, columns // size, size, count, channels)
+    x = x.transpose(0, 2, 4, 1, 3, 5)
+    return x.reshape(rows // size, columns // size, count, -1)
 
 
 def unfold(x, size):
-    """Depth to space: (H, B, W, n*n*C) to (H*n, B, W*n, C)."""
-    rows, count, columns, _ = x.shape
-    x = x.reshape(rows, count, columns, size, size, -1).transpose(0, 3, 1, 2, 4, 5)
-    return x.reshape(rows * size, count, columns * size, -1)
+    """Depth to space: (H, W, B, n*n*C) to (H*n, W*n, B, C)."""
+    rows, columns, count, _ = x.shape
+    x = x.reshape(rows, columns, count, size, size, -1).transpose(0, 3, 1, 4, 2, 5)
+    return x.reshape(rows * size, columns * size, count, -1)

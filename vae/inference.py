@@ -11,6 +11,7 @@ from vae.storage import unpack_arrays
 from vae.workers import cut_evenly, map_ordered
 
 BLOCK_PIXELS = 1 << 15  # of the images that go through together; more leave the cache
+KEPT_BYTES = 24 << 20  # more than any array of a block takes
 
 
 def load_actor(folder, config):
@@ -43,6 +44,9 @@ class Actor:
     """
 
     def __init__(self, config, arrays):
+        # The C library gives memory that is freed back to the system, and takes fresh
+        # pages for the next array, until it has seen a block as large as this freed.
+        np.empty(KEPT_BYTES, np.uint8)
         arrays = {name: np.asarray(array, "f4") for name, array in arrays.items()}
         self._network = Network(config, arrays)
         self.average, self.variation = arrays["average"], arrays["variation"]

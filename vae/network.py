@@ -12,7 +12,15 @@ from vae.architecture import (
     grid_of,
     unit_of,
 )
-from vae.convolution import convolve, fold, project, unfold
+from vae.convolution import (
+    convolve,
+    fold,
+    fold_images,
+    project,
+    transform_kernel,
+    unfold,
+    unfold_images,
+)
 
 
 class Network:
@@ -25,7 +33,10 @@ class Network:
 
     def __init__(self, config, arrays):
         self.config = config
-        self._arrays = arrays
+        self._arrays = {
+            name: transform_kernel(array) if _is_wide(array) else array
+            for name, array in arrays.items()
+        }
         self._stages = count_stages(config.width, config.height)
 
     def encode(self, images):
@@ -40,14 +51,13 @@ class Network:
         config = self.config
         x = z @ self._get("decoder/in/kernel") + self._get("decoder/in/bias")
         rows, columns = grid_of(config)
-        x = x.reshape(len(z), rows, columns, -1).swapaxes(0, 1)  # (H, B, W, C)
+        x = x.reshape(len(z), rows, columns, -1).transpose(1, 2, 0, 3)  # (H, W, B, C)
         for stage in reversed(range(self._stages)):
             x = self._block(x, f"decoder/block{stage}")
             if stage:
                 x = unfold(project(x, *self._layer(f"decoder/up{stage}")), 2)
         x = convolve(x, *self._layer("decoder/out"), relu=True)
-        x = unfold(x, PATCH).swapaxes(0, 1)  # (B, H, W, C)
-        outputs = x[:, : config.height, : config.width]
+        outputs = unfold_images(x, PATCH)[:, : config.height, : config.width]
         outputs = outputs + self._get("decoder/mean_image/image")
         if config.likelihood == "bernoulli":
             outputs = 1 / (1 + np.exp(-outputs.clip(-80, 80)))
@@ -57,15 +67,16 @@ class Network:
         """Images to one row of features each, (B, F); odd sizes are padded."""
         count, height, width, channels = images.shape
         rows, columns = (cells * unit_of(self.config) for cells in grid_of(self.config))
-        x = np.zeros((rows, count, columns, channels), np.float32)
-        x[:height, :, :width] = images.swapaxes(0, 1) * np.float32(scale)
-        x[:height, :, :width] += np.float32(offset)
-        x = convolve(fold(x, PATCH), *self._layer(f"{name}/in"))
+        padded = np.zeros((count, rows, columns, channels), np.float32)
+        inner = padded[:, :height, :width]
+        np.multiply(images, np.float32(scale), out=inner)
+        inner += np.float32(offset)
+        x = convolve(fold_images(padded, PATCH), *self._layer(f"{name}/in"))
         for stage in range(self._stages):
             if stage:
                 x = project(fold(x, 2), *self._layer(f"{name}/down{stage}"))
             x = self._block(x, f"{name}/block{stage}")
-        return np.maximum(x, 0).swapaxes(0, 1).reshape(count, -1)
+        return np.maximum(x, 0).transpose(2, 0, 1, 3).reshape(count, -1)
 
     def _block(self, x, name):
         h = convolve(x, *self._layer(f"{name}_a"), relu=True)
@@ -82,3 +93,7 @@ class Network:
 
     def _get(self, name):
         return self._arrays[name]
+
+
+def _is_wide(array):
+    return array.ndim == 4 and array.shape[:2] == (3, 3)
