@@ -9,13 +9,13 @@ import logging
 import os
 import stat
 import warnings
-import zlib
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vae.errors import RefusedError, VaeError
 from vae.files import explain, natural_key, printable, replace_file
+from vae.png import encode_png
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
@@ -229,17 +229,18 @@ def write_png(path, image, repeats=False, sync=False):
     Args:
         path: the file; missing folders are made, a link is replaced.
         image: uint8 (H, W, C), C 1 or 3.
-        repeats: it is a sheet or a chart; in a face, looking for what repeats saves
-            next to nothing and takes most of the time.
+        repeats: it is a sheet or a chart, no face, and is packed with more care.
         sync: wait until the disk holds it.
 
     Raises:
         VaeError: it can't be written; an older file is still intact.
     """
-    content = io.BytesIO()
-    how = zlib.Z_DEFAULT_STRATEGY if repeats else zlib.Z_RLE
-    _to_picture(image).save(content, "PNG", compress_level=PNG_LEVEL, compress_type=how)
-    replace_file(path, content.getvalue(), sync)
+    if repeats:
+        content = io.BytesIO()
+        _to_picture(image).save(content, "PNG", compress_level=PNG_LEVEL)
+        replace_file(path, content.getvalue(), sync)
+    else:
+        replace_file(path, encode_png(image), sync)
 
 
 def make_grid(images, columns, gap=2):

@@ -10,7 +10,7 @@ from vae.network import Network
 from vae.storage import unpack_arrays
 from vae.workers import cut_evenly, map_ordered
 
-BLOCK_PIXELS = 1 << 15  # of the images that go through together; more leave the cache
+BLOCK_PIXELS = 50_000  # of images that go through together; more leave the cache
 KEPT_BYTES = 24 << 20  # more than any array of a block takes
 
 
