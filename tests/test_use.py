@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import make_faces, write_h5
+from conftest import ROOT, make_faces, write_h5
 from PIL import Image
 
 
@@ -124,6 +124,20 @@ def test_the_saved_model_needs_nothing_of_ours(tiny_model, crops, tmp_path, run_
     for number, image in enumerate(np.load(tmp_path / "back.npy"), 1):
         ours = read(tmp_path / "out" / "clip" / f"frame_{number}.png").astype(int)
         assert np.abs(ours - image).max() <= 1  # rounding of a float
+
+
+def test_pictures_are_made_without_tensorflow(tiny_model, crops, tmp_path):
+    """Starting it takes longer than thousands of pictures do."""
+    code = (
+        "import sys\n"
+        "from vae.cli import main\n"
+        "model, crops, out = sys.argv[1:]\n"
+        "assert main(['sample', '--walks', '1', '--output-dir', out, model]) == 0\n"
+        "assert main(['reconstruct', model, crops, out]) == 0\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, tiny_model, crops, tmp_path / "out"]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 def test_sizes_and_latents_given_are_checked(tiny_model, crops, tmp_path, run_cli):

@@ -5,7 +5,9 @@ from typing import Any
 
 from vae.images import ImageError, read_image
 from vae.stream import make_rows
-from vae.workers import map_ordered
+from vae.workers import cut_evenly, map_ordered
+
+READ_TOGETHER = 16  # files that a core takes at a time
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,25 @@ def read_crops(folder, names, config, watch):
         `Crops`; an image that can't be read is in its `failures`.
     """
 
-    def read(name):
-        try:
-            path = os.path.join(folder, name)
-            return read_image(path, config.width, config.height, config.channels)
-        except ImageError as error:
-            return error
+    def read(part):
+        return [_read(os.path.join(folder, name), config) for name in names[part]]
 
     rows = make_rows((len(names), config.height, config.width, config.channels))
-    indices, failures = [], []
-    for place, result in enumerate(map_ordered(read, names)):
-        if isinstance(result, ImageError):
-            failures.append((place, str(result)))
-        else:
-            rows[len(indices)] = result
-            indices.append(place)
-        watch.update(1)
+    indices, failures, place = [], [], 0
+    for results in map_ordered(read, cut_evenly(len(names), READ_TOGETHER)):
+        for place, result in enumerate(results, place):
+            if isinstance(result, ImageError):
+                failures.append((place, str(result)))
+            else:
+                rows[len(indices)] = result
+                indices.append(place)
+        place += 1
+        watch.update(len(results))
     return Crops(rows[: len(indices)], indices, failures)
+
+
+def _read(path, config):
+    try:
+        return read_image(path, config.width, config.height, config.channels)
+    except ImageError as error:
+        return error

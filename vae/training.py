@@ -87,8 +87,10 @@ class Trainer:
         images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8)
         scalar = tf.TensorSpec((), tf.float32)
         step = tf.TensorSpec((), tf.int32)
-        self._step = tf.function(self._train, input_signature=[images, step, scalar])
-        self._evaluate = tf.function(self._measure, input_signature=[images])
+        # Nothing in them depends on a tensor's value but tf.cond, so that translating
+        # their Python into graph code would only delay the first step.
+        self._step = tf.function(self._train, [images, step, scalar], autograph=False)
+        self._evaluate = tf.function(self._measure, [images], autograph=False)
 
     @property
     def arrays(self):
