@@ -1,5 +1,4 @@
 """`prepare`: folders of crops, pictures, videos and HDF5 files into one data file."""
-import os
 import signal
 import sys
 from collections import Counter, deque
@@ -17,10 +16,11 @@ from vae.errors import StoppedError, VaeError
 from vae.faces import crop_face
 from vae.files import printable
 from vae.images import make_grid, resize_image, stack_pairs, write_png
+from vae.workers import count_cores
 from vae.writer import ImageWriter
 
-THREADS = os.cpu_count()
-UNITS_AHEAD = 4  # being loaded, or loaded and not yet written
+THREADS = count_cores()
+UNITS_AHEAD = 2 * THREADS  # being loaded, or loaded and not yet written
 SHEET_IMAGES = 100  # shown at most; they are spread over all
 SHEET_COLUMNS = 10
 SHEET_SIDE = 112  # pixels, of the longer side of an image on a sheet
