@@ -18,7 +18,12 @@ setup(
     packages=["vae", "vae.checks", "vae.commands"],
     install_requires=(HERE / "requirements.txt").read_text().split(),
     extras_require={
-        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "av>=14,<19"],
+        "test": [
+            "pytest>=8,<10",
+            "hypothesis>=6.100,<7",
+            "av>=14,<19",
+            "scikit-image>=0.22,<1",
+        ],
         "video": ["av>=14,<19"],
     },
     entry_points={"console_scripts": ["vae = vae.cli:main"]},
