@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 FRAMEWORKS = {"keras", "tensorflow"}
-ON_FRAMEWORKS = {"augment", "export", "losses", "model", "training"}
+ON_FRAMEWORKS = {"augment", "evaluation", "export", "losses", "model", "training"}
 BASE = {"config", "errors", "files"}
 CHECKS = BASE | {"checkpoint", "checks", "data", "images", "stream"}
 CHECKS |= {"cleaning", "fit", "openface", "sources", "video", "writer"}
@@ -16,6 +16,7 @@ ARROWS = {  # module -> what it imports of ours
     "alignment": {"errors", "latent", "registration"},
     "architecture": set(),
     "augment": set(),
+    "bootstrap": set(),
     "chart": set(),
     "checkpoint": BASE | {"storage"},
     "cleaning": set(),
@@ -25,13 +26,16 @@ ARROWS = {  # module -> what it imports of ours
     "crops": {"images", "stream", "workers"},
     "data": BASE,
     "errors": set(),
+    "evaluation": {"checkpoint", "images", "losses", "metrics", "model", "tally"},
     "export": {"losses", "model"},
     "files": {"errors"},
     "fit": {"images"},
+    "gallery": {"images"},
     "images": {"errors", "files"},
     "inference": {"architecture", "errors", "images", "network", "storage", "workers"},
     "latent": {"errors", "files"},
     "losses": set(),
+    "memorisation": set(),
     "metrics": set(),
     "model": {"architecture"},
     "network": {"architecture", "convolution"},
@@ -41,7 +45,9 @@ ARROWS = {  # module -> what it imports of ours
     "sources": {"data", "errors", "files", "fit", "images", "openface"},
     "storage": {"errors", "files"},
     "stream": {"errors", "files", "images"},
+    "tally": {"alignment", "metrics"},
     "training": {"augment", "errors", "losses", "stream"},
+    "verdict": {"bootstrap"},
     "video": {"errors", "files", "fit", "sources"},
     "workers": set(),
     "writer": {"errors", "files"},
