@@ -66,7 +66,7 @@ class Session:
 
     def measure(self):
         """Shows every image to every model."""
-        source, at = self.request.source, 0
+        source = self.request.source
         bar = tqdm(total=source.count, desc="evaluate", unit="img", delay=2)
         with bar:
             for batch in _read(source, self.request.target):
