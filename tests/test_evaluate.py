@@ -9,6 +9,7 @@ from PIL import Image
 
 from vae.config import ModelConfig
 from vae.evaluation import Judge
+from vae.losses import LOG_SIGMA_RANGE
 from vae.metrics import psnr
 from vae.model import VAE
 from vae.storage import pack_arrays, read_json, write_json
@@ -141,7 +142,8 @@ def test_the_estimate_is_the_models_own_loss(likelihood):
     elif likelihood == "bernoulli":
         nats = np.log1p(np.exp(means)) - x * means
     else:
-        scale = 0.2 * np.sqrt(3) / np.pi
+        means, log_sigma = means[..., :1], means[..., 1:]
+        scale = np.exp(log_sigma.clip(*LOG_SIGMA_RANGE)) * np.sqrt(3) / np.pi
         edges = [(x + side / 510 - means) / scale for side in (-1, 1)]
         low, high = (1 / (1 + np.exp(-edge)) for edge in edges)
         nats = -np.log(np.where(x == 1, 1, high) - np.where(x == 0, 0, low))

@@ -19,6 +19,19 @@ def test_any_size_goes_in_and_comes_out(width, height, channels):
     assert model.decoder(z_mean).shape == (2, height, width, channels)
 
 
+@pytest.mark.parametrize("width, height, channels", [(20, 28, 1), (70, 64, 3)])
+def test_a_discretized_model_predicts_the_noise_of_each_pixel(width, height, channels):
+    config = ModelConfig(width, height, channels, 7, "discretized")
+    model = VAE(config)
+    average = np.random.default_rng(0).random((height, width, channels), "f4")
+    model.start_from(average, np.full_like(average, 0.25))
+    outputs = np.asarray(model.decoder(np.zeros((2, 7), "f4")))
+    assert outputs.shape == (2, height, width, 2 * channels)
+    means, log_sigma = np.split(outputs, 2, axis=-1)
+    np.testing.assert_allclose(means, np.stack([average] * 2), atol=0.2)
+    np.testing.assert_allclose(log_sigma, np.log(0.25), atol=0.2)
+
+
 def test_outputs_are_float32_in_either_precision():
     config = ModelConfig(width=16, height=16, latent_dim=3)
     model = VAE(config, "mixed_bfloat16")

@@ -37,6 +37,11 @@ def count_features(config):
     return rows * columns * WIDTHS[count_stages(config.width, config.height) - 1]
 
 
+def count_outputs(config):
+    """Returns the channels that a decoder gives: for discretized, the noise as well."""
+    return config.channels * (2 if config.likelihood == "discretized" else 1)
+
+
 def shape_arrays(config):
     """Returns name -> shape, of all arrays of a model that are saved.
 
@@ -90,7 +95,7 @@ def _decoder(config):
         if stage:
             up = _layer(width, 4 * widths[stage - 1], 1, 1)
             shapes |= _prefixed(f"up{stage}", up)
-    folded = PATCH**2 * config.channels
-    shapes |= _prefixed("out", _layer(widths[0], folded, 3, 3))
-    shapes["mean_image/image"] = (config.height, config.width, config.channels)
+    channels = count_outputs(config)
+    shapes |= _prefixed("out", _layer(widths[0], PATCH**2 * channels, 3, 3))
+    shapes["mean_image/image"] = (config.height, config.width, channels)
     return shapes

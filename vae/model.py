@@ -14,6 +14,7 @@ from vae.architecture import (
     PATCH,
     WIDTHS,
     count_features,
+    count_outputs,
     count_stages,
     grid_of,
     unit_of,
@@ -21,6 +22,7 @@ from vae.architecture import (
 
 RESIDUAL_SCALE = 0.01  # variance of a block's last kernel: a block starts as identity
 LOG_VAR_START = -3.0
+SMALLEST_START = 0.01  # of 0..1, a pixel's standard deviation where none varies
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -127,10 +129,9 @@ def build_reader(config, dtype="float32"):
 
 
 def build_decoder(config, dtype="float32"):
-    """Returns the decoder: z (B, Z) -> outputs (B, H, W, C), float32.
+    """Returns the decoder: z (B, Z) -> outputs (B, H, W, C or 2C), float32.
 
-    Outputs are means of pixels, or logits for the Bernoulli likelihood; see
-    `vae.losses.to_images`.
+    See `vae.losses.reconstruction_loss` for what the outputs of a likelihood mean.
     """
     stages = count_stages(config.width, config.height)
     rows, columns = grid_of(config)
@@ -144,11 +145,12 @@ def build_decoder(config, dtype="float32"):
             x = layers.Conv2D(wide, 1, dtype=dtype, name=f"up{stage}")(x)
             x = DepthToSpace(2, dtype=dtype)(x)
     x = layers.ReLU(dtype=dtype)(x)
-    folded = PATCH * PATCH * config.channels
+    channels = count_outputs(config)
+    folded = PATCH * PATCH * channels
     x = layers.Conv2D(folded, 3, padding="same", dtype=dtype, name="out")(x)
     x = DepthToSpace(PATCH, dtype=dtype)(x)
     outputs = ops.cast(x[:, : config.height, : config.width], "float32")
-    bias = MeanImage((config.height, config.width, config.channels), name="mean_image")
+    bias = MeanImage((config.height, config.width, channels), name="mean_image")
     return keras.Model(z, bias(outputs), name="decoder")
 
 
@@ -199,6 +201,9 @@ class VAE:
         if self.config.likelihood == "bernoulli":
             mean = np.clip(mean, 0.01, 0.99)
             mean = np.log(mean / (1 - mean))
+        if self.config.likelihood == "discretized":
+            log_sigma = np.log(np.maximum(variation, SMALLEST_START))
+            mean = np.concatenate([mean, log_sigma], axis=-1)
         self.decoder.get_layer("mean_image").image.assign(mean)
 
     @property

@@ -57,7 +57,7 @@ class Network:
         outputs = outputs + self._get("decoder/mean_image/image")
         if config.likelihood == "bernoulli":
             outputs = 1 / (1 + np.exp(-outputs.clip(-80, 80)))
-        return outputs.clip(0, 1)
+        return outputs[..., : config.channels].clip(0, 1)  # what may follow is noise
 
     def _features(self, name, images, scale, offset):
         """Images to one row of features each, (B, F); odd sizes are padded."""
