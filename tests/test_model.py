@@ -47,6 +47,22 @@ def test_log_variance_is_clipped_whatever_comes_in():
     assert np.abs(model.encoder(huge)[1]).max() <= 12
 
 
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "discretized"])
+def test_only_small_discretized_models_are_dense(likelihood):
+    def kinds(side):
+        config = ModelConfig(side, side, 1, 3, likelihood, "none")
+        return {type(layer).__name__ for layer in VAE(config).decoder.layers}
+
+    assert ("Conv2D" in kinds(64)) == (likelihood != "discretized")
+    assert "Conv2D" in kinds(65)
+
+
+@pytest.mark.parametrize("augment", ["none", "recombine", "light", "full"])
+def test_a_reader_needs_disguises(augment):
+    model = VAE(ModelConfig(16, 16, 3, 3, "gaussian", augment))
+    assert (model.reader is not None) == (augment in ("light", "full"))
+
+
 def test_no_batch_normalisation():
     model = VAE(ModelConfig())
     kinds = {type(layer).__name__ for net in (model.encoder, model.decoder)

@@ -13,7 +13,9 @@ FORMS = [
     {"width": 112, "height": 112, "latent_dim": 30},
     {"width": 50, "height": 71, "likelihood": "discretized"},
     {"width": 20, "height": 28, "channels": 1, "likelihood": "bernoulli"},
+    {"width": 20, "height": 28, "channels": 1, "likelihood": "discretized"},
     {"width": 4, "height": 5, "augment": "none"},
+    {"width": 24, "height": 16, "augment": "recombine"},
     {"width": 33, "height": 130, "channels": 1, "augment": "light"},
 ]
 

@@ -50,7 +50,7 @@ def choose_method(actor, images):
         (method, one line that says why).
     """
     if not actor.reads_strangers:
-        return "none", "--align: none, since the model was trained with --augment none"
+        return "none", "--align: none, since the model was trained without disguises"
     if len(images) < FEWEST:
         return "none", (
             f"--align: none, since a folder of {len(images)} is too small to know a"

@@ -10,7 +10,8 @@ from vae.errors import RefusedError
 
 LIKELIHOODS = ("gaussian", "bernoulli", "discretized")
 LAYOUTS = ("auto", "width-first", "rows-first")
-AUGMENTS = ("none", "light", "full")
+AUGMENTS = ("none", "recombine", "light", "full")
+READER_AUGMENTS = ("light", "full")  # those that disguise faces, for strangers
 ALIGNMENTS = ("auto", "none", "register", "recentre", "standardise", "relative")
 PRECISIONS = ("auto", "float32", "bfloat16")
 FITS = ("crop", "pad", "stretch")
@@ -98,7 +99,12 @@ class ModelConfig(_Config):
     channels: int = _limit(3, 1, 3)  # 3: RGB, 1: gray
     latent_dim: int = _limit(30, 1, MAX_LATENT_DIM)
     likelihood: str = _limit("gaussian", choices=LIKELIHOODS)
-    augment: str = _limit("full", choices=AUGMENTS)  # none: no reader of strangers
+    augment: str = _limit("full", choices=AUGMENTS)
+
+    @property
+    def reads_strangers(self):
+        """Whether there is a reader, which learns from faces in disguise."""
+        return self.augment in READER_AUGMENTS
 
 
 @dataclass(frozen=True)

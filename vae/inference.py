@@ -46,7 +46,7 @@ class Actor:
     def __init__(self, config, arrays):
         arrays = {name: np.asarray(array, "f4") for name, array in arrays.items()}
         self._network = Network(config, arrays)
-        self.reads_strangers = config.augment != "none"
+        self.reads_strangers = config.reads_strangers
         self.average, self.variation = arrays["average"], arrays["variation"]
         self.block = max(1, BLOCK_PIXELS // (config.width * config.height))
 

@@ -4,12 +4,15 @@ Images are folded into the channels (space to depth) before any convolution, so 
 work is done by small dense kernels that a processor without a GPU runs at full speed.
 There is no batch normalisation: it reads strangers as noise.
 """
+import math
+
 import keras
 import numpy as np
 from keras import layers, ops
 
 from vae.architecture import (
     CHANGE_SCALE,
+    DENSE_WIDTH,
     LOG_VAR_RANGE,
     PATCH,
     WIDTHS,
@@ -17,6 +20,7 @@ from vae.architecture import (
     count_outputs,
     count_stages,
     grid_of,
+    is_dense,
     unit_of,
 )
 
@@ -76,6 +80,18 @@ def _block(x, channels, name, dtype):
     return layers.Add(dtype=dtype)([x, h])
 
 
+def _gelu(x):
+    """The Gaussian error linear unit, by tanh, which numpy has too."""
+    return ops.gelu(x, approximate=True)
+
+
+def _hidden(x, dtype):
+    """Two dense layers, the second around a shortcut: (B, N) -> (B, DENSE_WIDTH)."""
+    x = layers.Dense(DENSE_WIDTH, _gelu, dtype=dtype, name="hidden_a")(x)
+    h = layers.Dense(DENSE_WIDTH, _gelu, dtype=dtype, name="hidden_b")(x)
+    return layers.Add(dtype=dtype)([x, h])
+
+
 def _trunk(x, config, dtype):
     """Images (B, H, W, C) to one row of features each; odd sizes are padded."""
     stages = count_stages(config.width, config.height)
@@ -103,7 +119,10 @@ def build_encoder(config, dtype="float32"):
     """
     images = keras.Input((config.height, config.width, config.channels), name="images")
     x = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(images)
-    x = _trunk(x, config, dtype)
+    if is_dense(config):
+        x = _hidden(layers.Flatten(dtype=dtype)(x), dtype)
+    else:
+        x = _trunk(x, config, dtype)
     z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
     z_log_var = layers.Dense(
         config.latent_dim,
@@ -133,9 +152,22 @@ def build_decoder(config, dtype="float32"):
 
     See `vae.losses.reconstruction_loss` for what the outputs of a likelihood mean.
     """
+    z = keras.Input((config.latent_dim,), name="z")
+    channels = count_outputs(config)
+    shape = config.height, config.width, channels
+    if is_dense(config):
+        x = layers.Dense(math.prod(shape), dtype=dtype, name="out")(_hidden(z, dtype))
+        x = layers.Reshape(shape, dtype=dtype)(x)
+    else:
+        x = _unfold(z, config, channels, dtype)
+    outputs = MeanImage(shape, name="mean_image")(ops.cast(x, "float32"))
+    return keras.Model(z, outputs, name="decoder")
+
+
+def _unfold(z, config, channels, dtype):
+    """Codes (B, Z) to (B, H, W, channels): the way of `_trunk` back."""
     stages = count_stages(config.width, config.height)
     rows, columns = grid_of(config)
-    z = keras.Input((config.latent_dim,), name="z")
     x = layers.Dense(count_features(config), dtype=dtype, name="in")(z)
     x = layers.Reshape((rows, columns, -1), dtype=dtype)(x)
     for stage in reversed(range(stages)):
@@ -145,13 +177,10 @@ def build_decoder(config, dtype="float32"):
             x = layers.Conv2D(wide, 1, dtype=dtype, name=f"up{stage}")(x)
             x = DepthToSpace(2, dtype=dtype)(x)
     x = layers.ReLU(dtype=dtype)(x)
-    channels = count_outputs(config)
     folded = PATCH * PATCH * channels
     x = layers.Conv2D(folded, 3, padding="same", dtype=dtype, name="out")(x)
     x = DepthToSpace(PATCH, dtype=dtype)(x)
-    outputs = ops.cast(x[:, : config.height, : config.width], "float32")
-    bias = MeanImage((config.height, config.width, channels), name="mean_image")
-    return keras.Model(z, bias(outputs), name="decoder")
+    return x[:, : config.height, : config.width]
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -172,7 +201,7 @@ class VAE:
     Attributes:
         config: the `ModelConfig` it was built from.
         encoder, decoder, reader: Keras models; the reader encodes strangers, and
-            is None without augmentation.
+            is None without disguises to learn from.
         average, variation: variables (H, W, C), mean and standard deviation of each
             pixel over the actor's images, 0..1.
         sigma: scalar variable, standard deviation of a pixel, 0..1.
@@ -185,8 +214,7 @@ class VAE:
         self.variation = _constant("variation", np.ones(shape))
         self.encoder = build_encoder(config, dtype)
         self.decoder = build_decoder(config, dtype)
-        reads = config.augment != "none"
-        self.reader = build_reader(config, dtype) if reads else None
+        self.reader = build_reader(config, dtype) if config.reads_strangers else None
         self.sigma = _constant("sigma", 1.0)
 
     def start_from(self, average, variation):

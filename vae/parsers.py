@@ -61,7 +61,7 @@ def _add_train(commands):
     _add_sizes(parser, "resize to it (default: the file's own)")
     add("layout", "which axis is which, for a file that is not square", choices=LAYOUTS)
     model("likelihood", "how pixels are scored", choices=LIKELIHOODS)
-    model("augment", "invent faces; none: the actor's own alone", choices=AUGMENTS)
+    model("augment", "invent faces; recombine: the actor's alone", choices=AUGMENTS)
     add("beta", "weight of the KL term", float)
     add("kl_warmup", "epochs over which beta grows from 0", int)
     add("validation_split", "share held out, the last of the file", float)

@@ -38,10 +38,11 @@ def check(args):
     """Returns a `ReconstructRequest`; raises `RefusedError` for what can't work."""
     config = ReconstructConfig(**ReconstructConfig.pick(vars(args)))
     _, model = check_model(args)
-    if config.align == "register" and model.augment == "none":
+    if config.align == "register" and not model.reads_strangers:
         raise RefusedError(
             "--align: register found, none, recentre, standardise or relative expected:"
-            f" the model in {printable(args.input)} was trained with --augment none"
+            f" the model in {printable(args.input)} was trained with --augment"
+            f" {model.augment}"
         )
     neutral = None if args.neutral == "auto" else args.neutral
     if neutral is not None and config.align != "relative":
