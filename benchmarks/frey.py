@@ -32,7 +32,10 @@ SETTINGS = {
     "--likelihood": "discretized",
     "--augment": "recombine",
     "--latent-dim": "64",
-    "--epochs": "600",
+    "--epochs": "700",
+    "--learning-rate": "4e-3",
+    "--kl-warmup": "20",
+    "--precision": "float32",
 }
 SAMPLES = 500  # codes drawn a frame, for the importance-weighted bound
 MEASURES = {

@@ -69,3 +69,10 @@ def test_any_batch_size_and_one_channel_go_through_one_trace():
         found = function(make_change(count, channels=1))
         assert found.shape == (count, 24, 20, 1)
     assert function.experimental_get_tracing_count() == 1
+
+
+def test_no_face_is_joined_where_the_share_is_zero():
+    images = make_change(16)
+    for face, own in zip(recombine(images, 0, 5, join_share=0.0).numpy(), images):
+        distances = [np.abs(face - known).max() for known in (own, own[:, ::-1])]
+        assert min(distances) < 1e-6

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 FLIP_SHARE = 0.5
 JOIN_SHARE = 0.5
+RARE_JOIN_SHARE = 0.3  # where nothing but the actor's own likelihood counts
 JOIN_ROWS = (0.35, 0.65)  # where the halves meet, as a share of the height
 JOIN_SOFTNESS = 0.06  # of the height, over which one half fades into the other
 
@@ -52,8 +53,12 @@ class Dice:
         return tf.cast(self.uniform(*shape) < share, tf.float32)
 
 
-def recombine(images, seed, step):
-    """Returns images (B, H, W, C) mirrored, or joined with others of the batch."""
+def recombine(images, seed, step, join_share=JOIN_SHARE):
+    """Returns images (B, H, W, C) mirrored, or joined with others of the batch.
+
+    Args:
+        join_share: of the images, those that get the lower half of another.
+    """
     dice = Dice(seed, step, salt=1)
     count, height = tf.shape(images)[0], images.shape[1]
     flip = dice.happens(FLIP_SHARE, count, 1, 1, 1)
@@ -63,7 +68,7 @@ def recombine(images, seed, step):
     rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
     lower = tf.reshape(rows, (1, height, 1, 1)) - seam
     lower = tf.clip_by_value(lower / JOIN_SOFTNESS + 0.5, 0.0, 1.0)  # (B, H, 1, 1)
-    lower *= dice.happens(JOIN_SHARE, count, 1, 1, 1)
+    lower *= dice.happens(join_share, count, 1, 1, 1)
     return images + lower * (tf.roll(images, 1, axis=0) - images)
 
 

@@ -12,7 +12,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from vae.augment import LIGHT_LEVEL, disguise, recombine
+from vae.augment import (
+    JOIN_SHARE,
+    LIGHT_LEVEL,
+    RARE_JOIN_SHARE,
+    disguise,
+    recombine,
+)
 from vae.errors import VaeError
 from vae.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
 from vae.stream import count_batches, cut_batches
@@ -150,7 +156,8 @@ class Trainer:
     def _train(self, images, step, beta):
         images = ops.cast(images, "float32") / 255.0  # (B, H, W, C)
         if self.model.config.augment != "none":
-            images = recombine(images, self.config.seed, step)
+            share = JOIN_SHARE if self.model.reader else RARE_JOIN_SHARE
+            images = recombine(images, self.config.seed, step, share)
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             z_mean, z_log_var = self.model.encoder(images, training=True)  # (B, Z)
