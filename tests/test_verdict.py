@@ -86,6 +86,7 @@ def test_what_does_not_exist_is_said_and_not_made_up():
     ]
     summary = make_tally(small, shape=(9, 16, 3)).summarise(name)
     assert summary["ssim"] is None and summary["psnr"]["mean"] > 30
+    assert summary["stranger_score"] is None  # three images say nothing of a person
     assert any(line.startswith("SSIM: none") for line in format_details(summary))
 
 

@@ -89,6 +89,7 @@ def choose_block(series):
     Politis and White 2004, "Automatic block-length selection for the dependent
     bootstrap", with the correction of Patton, Politis and White 2009, for the circular
     bootstrap: lags count until autocorrelations stay small, under a flat-top window.
+    They are looked for farther than proposed there, since a scene lasts many frames.
     """
     series = np.asarray(series, np.float64)
     count = len(series)

@@ -101,7 +101,7 @@ def estimate_likelihood(score, z_mean, z_log_var, samples, noises):
 
     The reconstruction term of the ELBO is averaged over the samples. The
     importance-weighted bound is Burda, Grosse and Salakhutdinov 2016 (arXiv
-    1509.00519), equation 8: it is never below the ELBO on average, grows with the
+    1509.00519): it is never below the ELBO on average, grows with the
     number of samples, and tends to the log-likelihood.
 
     Args:
@@ -149,7 +149,7 @@ def kl_per_dimension(z_mean, z_log_var):
 def count_active(variance):
     """Returns how many dimensions of the code say something about the image.
 
-    Burda et al. 2016, section 5.2: those whose `z_mean` varies by more than 0.01.
+    Burda et al. 2016: those whose `z_mean` varies by more than 0.01.
 
     Args:
         variance: (Z,), of `z_mean` over the images.

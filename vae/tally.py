@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae.alignment import STRANGER_POWER, score_stranger
+from vae.alignment import FEWEST, STRANGER_POWER, score_stranger
 from vae.metrics import bits_per_dim, count_active, kl_per_dimension, psnr, ssim
 
 IMAGE_MEASURES = ("elbo", "reconstruction", "kl", "weighted", "psnr", "ssim")
@@ -114,7 +114,8 @@ class Tally:
         summary["active_units"] = count_active(variance)
         summary["kl_per_dimension"] = (self._kl / self.count).tolist()
         missing = self._missing / self.count
-        summary["stranger_score"] = float(score_stranger(missing, self._variation))
+        score = float(score_stranger(missing, self._variation))
+        summary["stranger_score"] = score if self.count >= FEWEST else None
         summary["stranger_above"] = STRANGER_POWER
         return summary
 

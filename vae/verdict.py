@@ -106,12 +106,12 @@ def format_details(summary):
     shown = " ".join(f"{value:.2f}" for value in largest[:SHOWN_DIMENSIONS])
     more = " ..." if len(largest) > SHOWN_DIMENSIONS else ""
     lines.append(f"KL by dimension, nats, largest first: {shown}{more}")
-    stranger = summary["stranger_score"] > summary["stranger_above"]
-    who = "a stranger" if stranger else "the actor"
-    lines.append(
-        f"stranger score {summary['stranger_score']:.2f}: {who}"
-        f" (above {summary['stranger_above']} is a stranger)"
-    )
+    score, limit = summary["stranger_score"], summary["stranger_above"]
+    if score is None:
+        lines.append("stranger score: none, since the images are too few to tell by")
+    else:
+        who = "a stranger" if score > limit else "the actor"
+        lines.append(f"stranger score {score:.2f}: {who} (above {limit}, a stranger)")
     if summary["bits"] is None:
         lines.append(
             "bits/dim: none, since bernoulli is not a probability of gray pixels; its"

@@ -84,7 +84,8 @@ class Session:
             rows = range(self.count, self.count + len(images))
             score = decibels[0] - (decibels[1] if len(decibels) > 1 else 0)
             self.gallery.add(score, [images, *(part.again for part in parts)])
-            self._probe += [i for r, i in zip(rows, images) if r in self._chosen]
+            chosen = [at for at, row in enumerate(rows) if row in self._chosen]
+            self._probe += [images[at].copy() for at in chosen]  # no view of the batch
             self.count += len(images)
             bar.update(len(images))
 
