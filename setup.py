@@ -22,7 +22,13 @@ setup(
     install_requires=(HERE / "requirements.txt").read_text().split(),
     extras_require={
         "faces": FACES,
-        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", *VIDEO, *FACES],
+        "test": [
+            "pytest>=8,<10",
+            "hypothesis>=6.100,<7",
+            "scikit-image>=0.22,<1",
+            *VIDEO,
+            *FACES,
+        ],
         "video": VIDEO,
     },
     entry_points={"console_scripts": ["vae = vae.cli:main"]},

@@ -17,6 +17,7 @@ from vae.cli import main  # noqa: E402
 TENSORFLOW_FILES = {
     "test_augment.py",
     "test_demo.py",
+    "test_evaluate.py",
     "test_losses.py",
     "test_model.py",
     "test_network.py",

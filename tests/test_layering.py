@@ -6,7 +6,8 @@ import pytest
 from conftest import ROOT
 
 FRAMEWORKS = {"keras", "tensorflow"}
-ON_FRAMEWORKS = {"augment", "export", "losses", "model", "statistics", "training"}
+ON_FRAMEWORKS = {"augment", "evaluation", "export", "losses", "model", "statistics"}
+ON_FRAMEWORKS |= {"training"}
 BASE = {"config", "errors", "files"}
 CHECKS = BASE | {"checkpoint", "checks", "data", "images", "stream"}
 CHECKS |= {"cleaning", "detector", "fit", "openface", "sources", "video", "writer"}
@@ -17,6 +18,7 @@ ARROWS = {  # module -> what it imports of ours
     "architecture": set(),
     "augment": set(),
     "bitmap": set(),
+    "bootstrap": set(),
     "chart": set(),
     "checkpoint": BASE | {"storage"},
     "cleaning": set(),
@@ -27,16 +29,19 @@ ARROWS = {  # module -> what it imports of ours
     "data": BASE,
     "detector": {"faces", "quiet"},
     "errors": set(),
+    "evaluation": {"checkpoint", "images", "losses", "metrics", "model", "tally"},
     "export": {"losses", "model"},
     "faces": set(),
     "files": {"errors"},
     "filters": set(),
     "fit": {"images"},
     "fletcher": set(),
+    "gallery": {"images"},
     "images": {"errors", "files", "png"},
     "inference": {"architecture", "errors", "images", "network", "storage", "workers"},
     "latent": {"errors", "files", "reading"},
     "losses": set(),
+    "memorisation": set(),
     "metrics": set(),
     "model": {"architecture"},
     "network": {"architecture", "convolution"},
@@ -50,7 +55,9 @@ ARROWS = {  # module -> what it imports of ours
     "statistics": {"augment", "images", "latent", "reading"},
     "storage": {"errors", "files"},
     "stream": {"errors", "files", "images"},
+    "tally": {"alignment", "metrics"},
     "training": {"augment", "errors", "losses", "stream"},
+    "verdict": {"bootstrap"},
     "video": {"errors", "files", "fit", "sources"},
     "workers": set(),
     "writer": {"errors", "files", "fletcher"},

@@ -46,8 +46,8 @@ def test_bernoulli_loss_is_the_cross_entropy():
 @pytest.mark.parametrize("sigma", [0.01, 0.1, 1.0])
 def test_discretized_probabilities_of_all_levels_sum_to_one(mean, sigma):
     levels = (np.arange(256, dtype="f4") / 255).reshape(256, 1, 1, 1)
-    means = np.full_like(levels, mean)
-    nats = reconstruction_loss("discretized", levels, means, np.float32(sigma))
+    outputs = np.broadcast_to(np.float32([mean, np.log(sigma)]), (256, 1, 1, 2))
+    nats = reconstruction_loss("discretized", levels, outputs, None)
     assert np.exp(-np.asarray(nats, "f8")).sum() == pytest.approx(1, abs=1e-3)
 
 
@@ -66,3 +66,17 @@ def test_images_are_clipped_means_or_probabilities():
     outputs = np.array([-1.0, 0.0, 0.5, 2.0], "f4")
     assert np.asarray(to_images("gaussian", outputs)).tolist() == [0, 0, 0.5, 1]
     assert np.asarray(to_images("bernoulli", outputs))[1] == 0.5
+    assert np.asarray(to_images("discretized", outputs)).tolist() == [0, 0]
+
+
+def test_discretized_noise_is_each_pixels_own():
+    images = RNG.uniform(0.1, 0.9, (2, 3, 4, 3)).astype("f4")
+    means = images + RNG.normal(0, 0.1, images.shape)
+    log_sigma = RNG.uniform(-3, -1, images.shape)
+    outputs = np.concatenate([means, log_sigma], axis=-1).astype("f4")
+    scale = np.exp(log_sigma) * np.sqrt(3) / np.pi
+    low, high = (
+        1 / (1 + np.exp(-(images + side / 510 - means) / scale)) for side in (-1, 1)
+    )
+    found = reconstruction_loss("discretized", images, outputs, None)
+    np.testing.assert_allclose(found, -np.log(high - low).sum((1, 2, 3)), rtol=1e-4)

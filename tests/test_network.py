@@ -13,6 +13,7 @@ FORMS = [
     {"width": 112, "height": 112, "latent_dim": 30},
     {"width": 50, "height": 71, "likelihood": "discretized"},
     {"width": 20, "height": 28, "channels": 1, "likelihood": "bernoulli"},
+    {"width": 20, "height": 28, "channels": 1, "likelihood": "discretized"},
     {"width": 4, "height": 5},
     {"width": 33, "height": 130, "channels": 1},
 ]

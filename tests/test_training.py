@@ -10,7 +10,7 @@ from PIL import Image
 from vae.commands.train import Session
 from vae.config import ModelConfig, TrainConfig
 from vae.model import VAE
-from vae.training import Progress, Trainer
+from vae.training import Progress, Trainer, fit
 
 QUICK = ["--epochs", "1", "--batch-size", "16", "--latent-dim", "2"]
 
@@ -163,3 +163,32 @@ def test_other_likelihoods_train_on_gray(tmp_path, run_cli, likelihood):
     options = [*QUICK, "--likelihood", likelihood]
     status, _, err = run_cli("train", *options, file, tmp_path / "out")
     assert status == 0, err
+
+
+@pytest.mark.parametrize(
+    "likelihood, best", [("gaussian", [1, 0, 1, 0]), ("discretized", [1, 1, 0, 1])]
+)
+def test_the_best_epoch_is_that_of_psnr_or_of_bits(likelihood, best, monkeypatch):
+    config = TrainConfig(batch_size=16, epochs=4, precision="float32")
+    model = VAE(ModelConfig(20, 24, 3, 3, likelihood, "none"))
+    trainer, progress, images = Trainer(model, config, 16), Progress(), make_faces(16)
+    found = iter([(9.0, 20.0), (8.0, 19.0), (8.5, 21.0), (7.0, 20.5)])
+    names = ("val_loss", "val_psnr")
+    monkeypatch.setattr(
+        trainer, "evaluate", lambda rows: dict(zip(("loss", "psnr"), next(found)))
+    )
+    improved = []
+
+    class Watcher:
+        """Notes which epochs were the best so far."""
+
+        def on_step(self, losses):
+            """Nothing is shown."""
+
+        def on_epoch(self, row, is_best):
+            """Keeps the verdict; the held-out numbers are those made up above."""
+            assert all(name in row for name in names)
+            improved.append(int(is_best))
+
+    fit(trainer, progress, images, images, Watcher())
+    assert improved == best

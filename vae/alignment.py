@@ -59,13 +59,23 @@ def choose_method(actor, images):
     probe = images[:: -(-len(images) // PROBE)]
     again = actor.decode(actor.encode(probe)[0])
     missing = measure(probe)[0] - measure(again)[0]  # (H, W, C)
-    power = np.square(missing).mean() / max(np.square(actor.variation).mean(), SMALLEST)
+    power = score_stranger(missing, actor.variation)
     is_stranger = power > STRANGER_POWER
     method, who = ("register", "a stranger") if is_stranger else ("none", "the actor")
     return method, (
         f"--align: {method}, for {who}: what is never the actor's in these crops is"
         f" {power:.2f} of the actor's own variance ({STRANGER_POWER} tells a stranger)"
     )
+
+
+def score_stranger(missing, variation):
+    """Returns how much of a person is never the actor's; over `STRANGER_POWER`: much.
+
+    Args:
+        missing: (H, W, C), average of images less that of their reconstructions, 0..1.
+        variation: (H, W, C), standard deviation of each of the actor's pixels, 0..1.
+    """
+    return np.square(missing).mean() / max(np.square(variation).mean(), SMALLEST)
 
 
 def find_codes(actor, images, statistics, alignment, neutral=None):

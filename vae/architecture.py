@@ -1,10 +1,14 @@
 """The network as numbers: its stages, and the name and shape of each of its arrays.
 
 `vae.model` builds it to be trained and `vae.network` runs it in numpy; here is all that
-the two have to agree on. Nothing is imported.
+the two have to agree on. Nothing of ours is imported.
 """
+import math
+
 PATCH = 4  # pixels a side, folded into the channels of the first layer
 WIDTHS = (32, 64, 128, 192, 256)  # channels of each stage
+DENSE_WIDTH = 512  # features of each layer of a dense network
+DENSE_VALUES = 4096  # of the largest image that gets one
 LARGEST_GRID = 8  # stages are added until the innermost grid is smaller
 LOG_VAR_RANGE = (-12.0, 6.0)  # of a latent; keeps exp() finite whatever comes in
 
@@ -30,10 +34,24 @@ def unit_of(config):
     return PATCH * 2 ** (count_stages(config.width, config.height) - 1)
 
 
+def is_dense(config):
+    """Whether a model's encoder and decoder are of dense layers alone.
+
+    Small aligned faces are fitted far better so, and bits are what discretized is for.
+    """
+    values = config.width * config.height * config.channels
+    return config.likelihood == "discretized" and values <= DENSE_VALUES
+
+
 def count_features(config):
     """Returns the length of the row that lies between convolutions and codes."""
     rows, columns = grid_of(config)
     return rows * columns * WIDTHS[count_stages(config.width, config.height) - 1]
+
+
+def count_outputs(config):
+    """Returns the channels that a decoder gives: for discretized, the noise as well."""
+    return config.channels * (2 if config.likelihood == "discretized" else 1)
 
 
 def shape_arrays(config):
@@ -44,11 +62,14 @@ def shape_arrays(config):
     """
     image, codes = (config.height, config.width, config.channels), config.latent_dim
     shapes = {"sigma": (), "average": image, "variation": image}
-    shapes |= _prefixed("encoder", _trunk(config))
-    features = count_features(config)
+    dense, features = is_dense(config), count_features(config)
+    trunk = _hidden(math.prod(image)) if dense else _trunk(config)
+    shapes |= _prefixed("encoder", trunk)
+    encoded = _layer(DENSE_WIDTH if dense else features, codes)
     for name in ("z_mean", "z_log_var"):
-        shapes |= _prefixed(f"encoder/{name}", _layer(features, codes))
-    shapes |= _prefixed("decoder", _decoder(config))
+        shapes |= _prefixed(f"encoder/{name}", encoded)
+    decoder = _dense_decoder(config) if dense else _decoder(config)
+    shapes |= _prefixed("decoder", decoder)
     return shapes
 
 
@@ -58,6 +79,19 @@ def _prefixed(prefix, shapes):
 
 def _layer(inputs, outputs, *size):
     return {"kernel": (*size, inputs, outputs), "bias": (outputs,)}
+
+
+def _hidden(inputs):
+    shapes = _prefixed("hidden_a", _layer(inputs, DENSE_WIDTH))
+    return shapes | _prefixed("hidden_b", _layer(DENSE_WIDTH, DENSE_WIDTH))
+
+
+def _dense_decoder(config):
+    image = config.height, config.width, count_outputs(config)
+    shapes = _hidden(config.latent_dim)
+    shapes |= _prefixed("out", _layer(DENSE_WIDTH, math.prod(image)))
+    shapes["mean_image/image"] = image
+    return shapes
 
 
 def _trunk(config):
@@ -86,7 +120,7 @@ def _decoder(config):
         if stage:
             up = _layer(width, 4 * widths[stage - 1], 1, 1)
             shapes |= _prefixed(f"up{stage}", up)
-    folded = PATCH**2 * config.channels
-    shapes |= _prefixed("out", _layer(widths[0], folded, 3, 3))
-    shapes["mean_image/image"] = (config.height, config.width, config.channels)
+    channels = count_outputs(config)
+    shapes |= _prefixed("out", _layer(widths[0], PATCH**2 * channels, 3, 3))
+    shapes["mean_image/image"] = (config.height, config.width, channels)
     return shapes

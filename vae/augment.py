@@ -7,7 +7,7 @@ stranger may. All of it is a pure function of (seed, step), in a few large opera
 import tensorflow as tf
 
 FLIP_SHARE = 0.5
-JOIN_SHARE = 0.5
+JOIN_SHARES = {"light": 0.3, "full": 0.5}  # by --augment
 JOIN_ROWS = (0.35, 0.65)  # where the halves meet, as a share of the height
 JOIN_SOFTNESS = 0.06  # of the height, over which one half fades into the other
 BEND_SHARE = 0.5
@@ -43,7 +43,7 @@ def invent(images, augment, seed, step):
 
     Args:
         images: (B, H, W, C) float32.
-        augment: none; light: mirrored; full: mirrored, joined and bent.
+        augment: none; light: mirrored, and a few joined; full: more joined, and bent.
         seed, step: integers that all randomness follows from.
     """
     if augment == "none":
@@ -51,10 +51,11 @@ def invent(images, augment, seed, step):
     dice = Dice(seed, step)
     flip = dice.happens(FLIP_SHARE, tf.shape(images)[0], 1, 1, 1)
     images += flip * (images[:, :, ::-1] - images)
-    return _bend(dice, _join(dice, images)) if augment == "full" else images
+    images = _join(dice, images, JOIN_SHARES[augment])
+    return _bend(dice, images) if augment == "full" else images
 
 
-def _join(dice, images):
+def _join(dice, images, share):
     """Puts the lower half of another image of the batch under some."""
     count, height = tf.shape(images)[0], images.shape[1]
     low, high = JOIN_ROWS
@@ -62,7 +63,7 @@ def _join(dice, images):
     rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
     lower = tf.reshape(rows, (1, height, 1, 1)) - seam
     lower = tf.clip_by_value(lower / JOIN_SOFTNESS + 0.5, 0.0, 1.0)  # (B, H, 1, 1)
-    lower *= dice.happens(JOIN_SHARE, count, 1, 1, 1)
+    lower *= dice.happens(share, count, 1, 1, 1)
     return images + lower * (tf.roll(images, 1, axis=0) - images)
 
 

@@ -154,3 +154,12 @@ class ReconstructConfig(_Config):
     align: str = _limit("auto", choices=ALIGNMENTS)
     strength: float = _limit(1.0, 0.0, 10.0)
     smooth: float = _limit(0.0, 0.0, 1000.0)  # frames
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(_Config):
+    """How a model is judged."""
+
+    hdf5_dataset_name: str = _limit("data")
+    layout: str = _limit("auto", choices=LAYOUTS)
+    samples: int = _limit(64, 1, 1_000_000)  # codes drawn an image

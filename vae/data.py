@@ -280,3 +280,8 @@ def _fits(width, height, wanted_width, wanted_height):
     same = wanted_width in (None, width) and wanted_height in (None, height)
     both = None not in (wanted_width, wanted_height)
     return same or (both and width * wanted_height == height * wanted_width)
+
+
+def count_held_out(count, share):
+    """Returns how many images at the end of a file of `count` training holds out."""
+    return max(1, round(count * share)) if share and count > 1 else 0

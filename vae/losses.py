@@ -8,6 +8,7 @@ import math
 from keras import ops
 
 SIGMA_RANGE = (0.01, 1.0)  # of a pixel; 0.01 is 2.5 grey levels
+LOG_SIGMA_RANGE = (math.log(0.002), 0.0)  # of one that the decoder predicts
 LOGISTIC_PER_SIGMA = math.sqrt(3) / math.pi  # scale of a logistic with sigma 1
 LEVELS = 255.0
 
@@ -35,8 +36,10 @@ def reconstruction_loss(likelihood, images, outputs, sigma):
             is not a probability of anything) or discretized (256 levels; comparable
             with published bits/dim).
         images: (B, H, W, C), 0..1.
-        outputs: (B, H, W, C), what the decoder returns: means, or logits for bernoulli.
-        sigma: scalar, the standard deviation of a pixel; unused by bernoulli.
+        outputs: what the decoder returns: (B, H, W, C), means, or logits for bernoulli;
+            for discretized (B, H, W, 2C), means and then the logarithm of each pixel's
+            standard deviation.
+        sigma: scalar, the standard deviation of a pixel; used by gaussian alone.
 
     Returns:
         (B,), nats.
@@ -58,9 +61,11 @@ def optimal_sigma(mean_square_error):
 
 
 def to_images(likelihood, outputs):
-    """The expected image, 0..1, of decoder outputs; any shape."""
+    """The expected image, 0..1, of decoder outputs; see `reconstruction_loss`."""
     if likelihood == "bernoulli":
         return ops.sigmoid(outputs)
+    if likelihood == "discretized":
+        outputs = outputs[..., : outputs.shape[-1] // 2]
     return ops.clip(outputs, 0.0, 1.0)
 
 
@@ -76,12 +81,15 @@ def _bernoulli(images, outputs, sigma):
 def _discretized(images, outputs, sigma):
     """A logistic distribution, integrated over each of the 256 levels.
 
-    Salimans et al. 2017 (arXiv 1701.05517), equation 2, with one component.
+    Salimans et al. 2017 (arXiv 1701.05517), equation 2, with one component. The
+    decoder predicts its scale too: how sure it is differs from pixel to pixel and from
+    face to face.
     """
-    scale = sigma * LOGISTIC_PER_SIGMA
+    means, log_sigma = ops.split(outputs, 2, axis=-1)  # (B, H, W, C) each
+    scale = LOGISTIC_PER_SIGMA * ops.exp(ops.clip(log_sigma, *LOG_SIGMA_RANGE))
     half = 0.5 / LEVELS
-    upper = (images + half - outputs) / scale
-    lower = (images - half - outputs) / scale
+    upper = (images + half - means) / scale
+    lower = (images - half - means) / scale
     top = images > 1.0 - half  # level 255 holds all that is above it
     bottom = images < half
     # log(sigmoid(u) - sigmoid(l)) without cancellation: u - l is a known constant.

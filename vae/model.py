@@ -4,22 +4,28 @@ Images are folded into the channels (space to depth) before any convolution, so 
 work is done by small dense kernels that a processor without a GPU runs at full speed.
 There is no batch normalisation: it reads strangers as noise.
 """
+import math
+
 import keras
 import numpy as np
 from keras import layers, ops
 
 from vae.architecture import (
+    DENSE_WIDTH,
     LOG_VAR_RANGE,
     PATCH,
     WIDTHS,
     count_features,
+    count_outputs,
     count_stages,
     grid_of,
+    is_dense,
     unit_of,
 )
 
 RESIDUAL_SCALE = 0.01  # variance of a block's last kernel: a block starts as identity
 LOG_VAR_START = -3.0
+SMALLEST_START = 0.01  # of 0..1, a pixel's standard deviation where none varies
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -73,6 +79,18 @@ def _block(x, channels, name, dtype):
     return layers.Add(dtype=dtype)([x, h])
 
 
+def _gelu(x):
+    """The Gaussian error linear unit, by tanh, which numpy has too."""
+    return ops.gelu(x, approximate=True)
+
+
+def _hidden(x, dtype):
+    """Two dense layers, the second around a shortcut: (B, N) -> (B, DENSE_WIDTH)."""
+    x = layers.Dense(DENSE_WIDTH, _gelu, dtype=dtype, name="hidden_a")(x)
+    h = layers.Dense(DENSE_WIDTH, _gelu, dtype=dtype, name="hidden_b")(x)
+    return layers.Add(dtype=dtype)([x, h])
+
+
 def _trunk(x, config, dtype):
     """Images (B, H, W, C) to one row of features each; odd sizes are padded."""
     stages = count_stages(config.width, config.height)
@@ -100,7 +118,10 @@ def build_encoder(config, dtype="float32"):
     """
     images = keras.Input((config.height, config.width, config.channels), name="images")
     x = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(images)
-    x = _trunk(x, config, dtype)
+    if is_dense(config):
+        x = _hidden(layers.Flatten(dtype=dtype)(x), dtype)
+    else:
+        x = _trunk(x, config, dtype)
     z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
     z_log_var = layers.Dense(
         config.latent_dim,
@@ -113,14 +134,26 @@ def build_encoder(config, dtype="float32"):
 
 
 def build_decoder(config, dtype="float32"):
-    """Returns the decoder: z (B, Z) -> outputs (B, H, W, C), float32.
+    """Returns the decoder: z (B, Z) -> outputs (B, H, W, C or 2C), float32.
 
-    Outputs are means of pixels, or logits for the Bernoulli likelihood; see
-    `vae.losses.to_images`.
+    See `vae.losses.reconstruction_loss` for what the outputs of a likelihood mean.
     """
+    z = keras.Input((config.latent_dim,), name="z")
+    channels = count_outputs(config)
+    shape = config.height, config.width, channels
+    if is_dense(config):
+        x = layers.Dense(math.prod(shape), dtype=dtype, name="out")(_hidden(z, dtype))
+        x = layers.Reshape(shape, dtype=dtype)(x)
+    else:
+        x = _unfold(z, config, channels, dtype)
+    outputs = MeanImage(shape, name="mean_image")(ops.cast(x, "float32"))
+    return keras.Model(z, outputs, name="decoder")
+
+
+def _unfold(z, config, channels, dtype):
+    """Codes (B, Z) to (B, H, W, channels): the way of `_trunk` back."""
     stages = count_stages(config.width, config.height)
     rows, columns = grid_of(config)
-    z = keras.Input((config.latent_dim,), name="z")
     x = layers.Dense(count_features(config), dtype=dtype, name="in")(z)
     x = layers.Reshape((rows, columns, -1), dtype=dtype)(x)
     for stage in reversed(range(stages)):
@@ -130,12 +163,10 @@ def build_decoder(config, dtype="float32"):
             x = layers.Conv2D(wide, 1, dtype=dtype, name=f"up{stage}")(x)
             x = DepthToSpace(2, dtype=dtype)(x)
     x = layers.ReLU(dtype=dtype)(x)
-    folded = PATCH * PATCH * config.channels
+    folded = PATCH * PATCH * channels
     x = layers.Conv2D(folded, 3, padding="same", dtype=dtype, name="out")(x)
     x = DepthToSpace(PATCH, dtype=dtype)(x)
-    outputs = ops.cast(x[:, : config.height, : config.width], "float32")
-    bias = MeanImage((config.height, config.width, config.channels), name="mean_image")
-    return keras.Model(z, bias(outputs), name="decoder")
+    return x[:, : config.height, : config.width]
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -182,6 +213,9 @@ class VAE:
         if self.config.likelihood == "bernoulli":
             mean = np.clip(mean, 0.01, 0.99)
             mean = np.log(mean / (1 - mean))
+        if self.config.likelihood == "discretized":
+            log_sigma = np.log(np.maximum(variation, SMALLEST_START))
+            mean = np.concatenate([mean, log_sigma], axis=-1)
         self.decoder.get_layer("mean_image").image.assign(mean)
 
     @property

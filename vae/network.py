@@ -10,6 +10,7 @@ from vae.architecture import (
     PATCH,
     count_stages,
     grid_of,
+    is_dense,
     unit_of,
 )
 from vae.convolution import (
@@ -21,6 +22,8 @@ from vae.convolution import (
     unfold,
     unfold_images,
 )
+
+GELU_SLOPE, GELU_CUBE = np.float32(np.sqrt(2 / np.pi)), np.float32(0.044715)
 
 
 class Network:
@@ -41,13 +44,30 @@ class Network:
 
     def encode(self, images):
         """Returns z_mean, z_log_var (B, Z) of images (B, H, W, C), 0 black, 1 white."""
-        x = self._features("encoder", images, 2.0, -1.0)
+        if is_dense(self.config):
+            flat = images.reshape(len(images), -1) * np.float32(2) - np.float32(1)
+            x = self._hidden("encoder", flat)
+        else:
+            x = self._features("encoder", images, 2.0, -1.0)
         z_log_var = x @ self._get("encoder/z_log_var/kernel")
         z_log_var += self._get("encoder/z_log_var/bias")
         return self._mean_of("encoder", x), z_log_var.clip(*LOG_VAR_RANGE)
 
     def decode(self, z):
         """Returns images (B, H, W, C) of codes (B, Z), float32, 0 black, 1 white."""
+        config = self.config
+        outputs = self._paint(z) if is_dense(config) else self._convolve(z)
+        outputs = outputs + self._get("decoder/mean_image/image")
+        if config.likelihood == "bernoulli":
+            outputs = 1 / (1 + np.exp(-outputs.clip(-80, 80)))
+        return outputs[..., : config.channels].clip(0, 1)  # what may follow is noise
+
+    def _paint(self, z):
+        kernel, bias = self._layer("decoder/out")
+        x = self._hidden("decoder", z) @ kernel + bias
+        return x.reshape(len(z), self.config.height, self.config.width, -1)
+
+    def _convolve(self, z):
         config = self.config
         x = z @ self._get("decoder/in/kernel") + self._get("decoder/in/bias")
         rows, columns = grid_of(config)
@@ -57,11 +77,12 @@ class Network:
             if stage:
                 x = unfold(project(x, *self._layer(f"decoder/up{stage}")), 2)
         x = convolve(x, *self._layer("decoder/out"), relu=True)
-        outputs = unfold_images(x, PATCH)[:, : config.height, : config.width]
-        outputs = outputs + self._get("decoder/mean_image/image")
-        if config.likelihood == "bernoulli":
-            outputs = 1 / (1 + np.exp(-outputs.clip(-80, 80)))
-        return outputs.clip(0, 1)
+        return unfold_images(x, PATCH)[:, : config.height, : config.width]
+
+    def _hidden(self, name, x):
+        """Two dense layers, the second around a shortcut: (B, N) to (B, F)."""
+        x = _gelu(x, *self._layer(f"{name}/hidden_a"))
+        return x + _gelu(x, *self._layer(f"{name}/hidden_b"))
 
     def _features(self, name, images, scale, offset):
         """Images to one row of features each, (B, F); odd sizes are padded."""
@@ -97,3 +118,9 @@ class Network:
 
 def _is_wide(array):
     return array.ndim == 4 and array.shape[:2] == (3, 3)
+
+
+def _gelu(x, kernel, bias):
+    """A dense layer with the tanh form of the Gaussian error linear unit."""
+    x = x @ kernel + bias
+    return 0.5 * x * (1 + np.tanh(GELU_SLOPE * (x + GELU_CUBE * x**3)))

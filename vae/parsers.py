@@ -11,6 +11,7 @@ from vae.config import (
     LAYOUTS,
     LIKELIHOODS,
     PRECISIONS,
+    EvaluateConfig,
     ModelConfig,
     PrepareConfig,
     ReconstructConfig,
@@ -34,6 +35,7 @@ def build_parser():
     _add_sample(commands)
     _add_reconstruct(commands)
     _add_prepare(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -173,11 +175,35 @@ def _add_prepare(commands):
     parser.add_argument("output", help="HDF5 file to write")
 
 
-def _add_overwrite(parser):
+def _add_evaluate(commands):
+    parser = _add_command(commands, "evaluate", "judge a model, or two, by images")
+    add = _option_of(parser, EvaluateConfig)
+    add("hdf5_dataset_name", "dataset that holds the images", metavar="NAME")
+    add("layout", "which axis is which, for a file that is not square", choices=LAYOUTS)
+    add("samples", "codes drawn an image, for the likelihood", int)
+    files = {
+        "actor": ("FILE.h5", "compare what the model draws with the file it learnt"),
+        "json": ("FILE.json", "also write what was measured"),
+        "sheet": ("FILE.png", "also draw the best and the worst"),
+    }
+    for name, (form, text) in files.items():
+        text = f"{text} (default: none)"
+        parser.add_argument(f"--{name}", metavar=form, help=text)
+    _add_overwrite(parser, "files")
+    parser.add_argument(
+        "models",
+        nargs="+",
+        metavar="model",
+        help="model directory, as train wrote it; give two to compare them",
+    )
+    parser.add_argument("data", help="HDF5 file or folder of crops, in order of time")
+
+
+def _add_overwrite(parser, what="pictures"):
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace pictures that are already there (default: off)",
+        help=f"replace {what} that are already there (default: off)",
     )
 
 

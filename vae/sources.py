@@ -186,13 +186,13 @@ class FileSource:
 
     skipped = 0
 
-    def __init__(self, path, dataset_name, layout):
-        """Opens and checks the file.
+    def __init__(self, path, dataset_name, layout, size=(None, None)):
+        """Opens and checks the file; `size` helps to tell its layout.
 
         Raises:
             RefusedError: it is not what this tool reads.
         """
-        self._images = ImageFile(path, dataset_name, layout)
+        self._images = ImageFile(path, dataset_name, layout, size)
         self.title = printable(os.path.basename(path))
         self.count, self.channels = self._images.count, self._images.channels
         self.note = self._images.layout.note
@@ -212,6 +212,10 @@ class FileSource:
         if not plain or found.is_virtual or found.external or not accepts(found.dtype):
             return None
         return found
+
+    def fingerprint(self):
+        """Returns what tells these images from others; see `vae.data.ImageFile`."""
+        return self._images.fingerprint()
 
     def sizes(self):
         """Returns the set of the one (width, height)."""

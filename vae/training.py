@@ -241,7 +241,10 @@ def _end_epoch(trainer, progress, held_out):
         measured = trainer.evaluate(held_out)
         row |= {f"val_{name}": value for name, value in measured.items()}
     row["seconds"] = round(progress.seconds, 1)
-    judged = -row["val_psnr"] if held_out is not None else None
+    judged = None
+    if held_out is not None:  # only probabilities of 256 levels are comparable in nats
+        bits = trainer.model.config.likelihood == "discretized"
+        judged = row["val_loss"] if bits else -row["val_psnr"]
     improved = judged is None or progress.best is None or judged < progress.best
     progress.epoch += 1
     progress.step_in_epoch = 0

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from vae.checkpoint import describe_output, find_checkpoint
 from vae.config import CHANGEABLE_ON_RESUME, ModelConfig, TrainConfig, option_name
-from vae.data import ImageFile
+from vae.data import ImageFile, count_held_out
 from vae.errors import RefusedError
 from vae.files import printable
 from vae.stream import load_rows, spread_rows
@@ -139,9 +139,8 @@ def _load(file, validation, config, model, output):
     """Returns (rows, held_out); held out is the end of the file, or `validation`."""
     size = model.width, model.height
     watch = partial(tqdm, desc="reading", unit="block", delay=2, leave=False)
-    count = 0
-    if not validation and config.validation_split and file.count > 1:
-        count = max(1, round(file.count * config.validation_split))
+    share = 0.0 if validation else config.validation_split
+    count = count_held_out(file.count, share)
     split = file.count - count
     held_out = None
     if validation:

@@ -1,0 +1,119 @@
+"""How sure the mean of a difference is when neighbours are near copies. numpy only.
+
+Neighbouring frames of a video repeat each other, so a thousand of them know less than a
+thousand images, and an interval that takes them for independent is far too narrow. Here
+contiguous blocks are drawn, not images (the circular block bootstrap), each as long as
+the series remembers: the block length is chosen by its autocorrelation. Order counts:
+images must come in the order of time, and an image beside its copies is one piece of
+evidence. A series of fewer than `FEWEST_PIECES` blocks decides nothing.
+"""
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 4000
+LEVEL, NORMAL = 0.95, 1.96  # of an interval, and its half width in deviations
+FEWEST_PIECES = 5  # blocks in the series; the interval of fewer is a guess
+MOST_LAGS = 300  # frames; a scene that lasts longer is split
+AT_A_TIME = 1 << 20  # blocks drawn
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and where it may lie.
+
+    Attributes:
+        mean: of the series. low, high: 95 % interval of the mean.
+        block: images a block. pieces: blocks in the series.
+    """
+
+    mean: float
+    low: float
+    high: float
+    block: int
+    pieces: float
+
+    @property
+    def sign(self):
+        """1 or -1 if the mean is surely above or below 0, else 0."""
+        if self.pieces < FEWEST_PIECES:
+            return 0
+        return int(self.low > 0) - int(self.high < 0)
+
+
+def bound_mean(series):
+    """Returns the `Interval` of a series (N,) in the order of time, N at least 1."""
+    count, block = len(series), choose_block(series)
+    means = _resample(np.asarray(series, np.float64), block)
+    tail = (1 - LEVEL) / 2
+    ends = np.quantile(means, [tail, 1 - tail])
+    mean, pieces = np.mean(series), count / block
+    low, high = mean + _widening(pieces) * (ends - mean)
+    return Interval(float(mean), float(low), float(high), block, pieces)
+
+
+def _widening(pieces):
+    """What few pieces add to an interval: Student's t instead of the normal.
+
+    The quantile is its expansion in 1 / freedom (Abramowitz and Stegun 26.7.5).
+    """
+    freedom, z = max(pieces - 1, 1), NORMAL
+    student = z + (z**3 + z) / (4 * freedom)
+    student += (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return student / z * math.sqrt((freedom + 1) / freedom)
+
+
+def _resample(series, block):
+    """Returns means (RESAMPLES,) of series put together from random blocks."""
+    count = len(series)
+    blocks = -(-count // block)
+    last = count - (blocks - 1) * block  # the last block is cut to fit
+    sums = np.concatenate([[0.0], np.cumsum(np.concatenate([series, series]))])
+    rng = np.random.default_rng(SEED)
+    means = np.empty(RESAMPLES)
+    step = max(1, AT_A_TIME // blocks)
+    for at in range(0, RESAMPLES, step):
+        part = means[at : at + step]
+        starts = rng.integers(0, count, (len(part), blocks))
+        ends = starts + block
+        ends[:, -1] = starts[:, -1] + last
+        part[:] = (sums[ends] - sums[starts]).sum(1) / count
+    return means
+
+
+def choose_block(series):
+    """Returns the length of block that suits a series (N,) best.
+
+    Politis and White 2004, "Automatic block-length selection for the dependent
+    bootstrap", with the correction of Patton, Politis and White 2009, for the circular
+    bootstrap: lags count until autocorrelations stay small, under a flat-top window.
+    They are looked for farther than proposed there, since a scene lasts many frames.
+    """
+    series = np.asarray(series, np.float64)
+    count = len(series)
+    quiet = max(5, math.ceil(math.sqrt(math.log10(max(count, 2)))))
+    most = math.ceil(math.sqrt(count)) + quiet  # lags that are looked at
+    most = max(most, min(count // 4, MOST_LAGS))
+    if count <= most + 1 or np.ptp(series) == 0:
+        return 1
+    centred = series - series.mean()
+    covariance = np.array(
+        [centred[: count - lag] @ centred[lag:] for lag in range(most + 1)]
+    )
+    covariance /= count
+    small = np.abs(covariance[1:] / covariance[0])
+    small = small < 2 * math.sqrt(math.log10(count) / count)
+    runs = np.convolve(small, np.ones(quiet), "valid") == quiet
+    remembered = int(np.argmax(runs)) if runs.any() else most - quiet
+    reach = min(2 * max(remembered, 1), most)
+    lags = np.arange(-reach, reach + 1)
+    weights = np.clip(2 * (1 - np.abs(lags) / reach), 0, 1)  # 1, then down to 0
+    spectrum = weights * covariance[np.abs(lags)]
+    bend, level = (np.abs(lags) * spectrum).sum(), spectrum.sum()
+    if level <= 0:  # neighbours alternate: blocks would not help
+        return 1
+    best = (1.5 * (bend / level) ** 2 * count) ** (1 / 3)  # 2 / (4/3) = 1.5
+    limit = math.ceil(min(3 * math.sqrt(count), count / 3))
+    return max(1, min(math.ceil(best), limit))
