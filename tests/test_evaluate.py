@@ -21,7 +21,7 @@ def blank_model(tiny_model, tmp_path):
     folder = tmp_path / "blank"
     folder.mkdir()
     metadata = read_json(tiny_model / "metadata.json")
-    config = ModelConfig(20, 24, 3, 3, augment="none")
+    config = ModelConfig(20, 24, 3, 3)
     metadata["model"] = config.to_dict()
     write_json(folder / "metadata.json", metadata)
     arrays = {name: v.numpy() for name, v in VAE(config).arrays.items()}
