@@ -124,7 +124,7 @@ def test_crops_that_cannot_be_read_are_listed(tiny_model, crops, run_cli):
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "discretized", "bernoulli"])
 def test_the_estimate_is_the_models_own_loss(likelihood):
-    config = ModelConfig(16, 12, 1, 3, likelihood, "none")
+    config = ModelConfig(16, 12, 1, 3, likelihood)
     model = VAE(config)
     model.sigma.assign(0.2)
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The whole path that the README shows, from crops to pictures, in miniature."""
+"""The whole path that the README shows, from crops to a verdict, in miniature."""
 import subprocess
 import sys
 
@@ -8,7 +8,7 @@ from conftest import ROOT
 from PIL import Image
 
 
-def test_drawn_crops_become_the_actor_in_four_commands(tmp_path, run_cli):
+def test_drawn_crops_become_the_actor_and_a_verdict(tmp_path, run_cli):
     draw = [sys.executable, ROOT / "examples" / "draw.py", "--frames", "60"]
     size = ["--width", "32", "--height", "32"]
     for name, identity in (("actor", "0"), ("stranger", "1")):
@@ -31,3 +31,7 @@ def test_drawn_crops_become_the_actor_in_four_commands(tmp_path, run_cli):
     assert names == sorted(path.name for path in (tmp_path / "stranger").iterdir())
     pictures = np.stack([np.asarray(Image.open(output / name)) for name in names])
     assert pictures.shape == (60, 32, 32, 3) and pictures.std() > 1
+
+    status, out, _ = run_cli("evaluate", "--samples", 2, model, data)
+    assert status == 0 and out.startswith(f"{data}: 60 images")
+    assert "bits/dim" in out

@@ -170,7 +170,7 @@ def test_other_likelihoods_train_on_gray(tmp_path, run_cli, likelihood):
 )
 def test_the_best_epoch_is_that_of_psnr_or_of_bits(likelihood, best, monkeypatch):
     config = TrainConfig(batch_size=16, epochs=4, precision="float32")
-    model = VAE(ModelConfig(20, 24, 3, 3, likelihood, "none"))
+    model = VAE(ModelConfig(20, 24, 3, 3, likelihood))
     trainer, progress, images = Trainer(model, config, 16), Progress(), make_faces(16)
     found = iter([(9.0, 20.0), (8.0, 19.0), (8.5, 21.0), (7.0, 20.5)])
     names = ("val_loss", "val_psnr")
