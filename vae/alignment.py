@@ -12,6 +12,7 @@ from vae.errors import RefusedError
 from vae.latent import nearest_to_average
 from vae.reading import describe
 from vae.registration import register, warp
+from vae.workers import cut_evenly, map_ordered
 
 FEWEST = 8  # crops that a folder's statistics need
 STRANGER_POWER = 0.45  # of the actor's variance; measured: actors < 0.4, others > 0.5
@@ -127,11 +128,13 @@ def _register(actor, images, statistics):
     """
     average, variation = measure(images)
     place = register(average, variation, actor.average, actor.variation)
-    codes = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH].astype(np.float32) / 255
-        codes.append(describe(warp(batch, place)) @ statistics["reader"])
-    z = np.concatenate(codes)  # (N, Z)
+
+    def read(part):
+        faces = images[part].astype(np.float32) / 255
+        return describe(warp(faces, place)) @ statistics["reader"]
+
+    parts = cut_evenly(len(images), BATCH)
+    z = np.concatenate(list(map_ordered(read, parts)))  # (N, Z)
     spread = np.square(statistics["std"]).sum() / max(z.var(0).sum(), SMALLEST)
     return (z - z.mean(0)) * min(np.sqrt(spread), MOST_GAIN) + statistics["mean"]
 
