@@ -33,9 +33,8 @@ class Settings:
     held_out: int = setting(101, "images at the end of the file")
     early: float = setting(120.0, "seconds after which the port sets the target")
     late: float = setting(300.0, "seconds of the longest training")
-    batch: int = setting(64, "images a step of the port")
+    batch: int = setting(64, "images a step of the port, and of ours in smaller steps")
     every: float = setting(5.0, "seconds between measurements of the port")
-    epochs: int = setting(300, "of the longer training of ours")
 
 
 def prepare(settings, place):
@@ -48,21 +47,16 @@ def prepare(settings, place):
     port += ["--held-out", settings.held_out, "--batch", settings.batch]
     port += ["--latent-dim", ModelConfig().latent_dim]
     port += ["--every", settings.every, "--late", settings.late]
+    small = ["--batch-size", settings.batch]
     rows = [
         Contender("ours", _train(settings, path), ours=True),
-        Contender("ours, longer", _train(settings, path, _epochs(settings)), ours=True),
+        Contender("ours, small steps", _train(settings, path, small), ours=True),
     ]
     if has_augmentation():
         plain = _train(settings, path, OPTION)
-        longer = _train(settings, path, OPTION + _epochs(settings))
         rows.append(Contender("ours, no augmentation", plain, ours=True))
-        rows.append(Contender("ours, no augmentation, longer", longer, ours=True))
     rows.append(Contender(PORT, port))
     return Benchmark(rows, FIGURES, partial(derive, settings))
-
-
-def _epochs(settings):
-    return ["--epochs", settings.epochs]
 
 
 def _train(settings, path, options=()):
