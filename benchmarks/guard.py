@@ -20,7 +20,7 @@ from benchmarks.faces import CHUNK_ROWS, SIDE, write_sorted  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.data import ImageFile  # noqa: E402
 from vae.stream import cut_batches, load_rows  # noqa: E402
-from vae.training import Progress  # noqa: E402
+from vae.progress import Progress  # noqa: E402
 
 COPIES = ("Transpose", "Reshape", "Cast", "ConcatV2", "Pad", "StridedSlice", "Identity")
 SHORT_FILE = 20 * CHUNK_ROWS

@@ -8,11 +8,17 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy; see vae.cli
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from vae import probe  # noqa: E402
 from vae.cli import main  # noqa: E402
+
+# A busy computer is slow, not wrong.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 TENSORFLOW_FILES = {
     "test_augment.py",
@@ -20,9 +26,11 @@ TENSORFLOW_FILES = {
     "test_evaluate.py",
     "test_losses.py",
     "test_model.py",
+    "test_kills.py",
     "test_network.py",
     "test_path.py",
     "test_resume.py",
+    "test_rows_training.py",
     "test_strangers.py",
     "test_training.py",
     "test_use.py",
@@ -31,12 +39,20 @@ TENSORFLOW_FILES = {
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "tensorflow: needs TensorFlow; the slow part")
+    config.addinivalue_line("markers", "child: HDF5 files are tried in a child process")
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.name in TENSORFLOW_FILES:
             item.add_marker("tensorflow")
+
+
+@pytest.fixture(autouse=True)
+def no_child(request, monkeypatch):
+    """Tries HDF5 files in this process, since a child takes a third of a second."""
+    if not request.node.get_closest_marker("child"):
+        monkeypatch.setattr(probe, "_run", probe.check)
 
 
 @pytest.fixture

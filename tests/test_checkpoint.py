@@ -121,7 +121,7 @@ def test_a_step_can_be_saved_again(tmp_path):
     assert names_in(tmp_path) == ["step-00000003"]
 
 
-def test_an_array_that_is_not_finite_is_not_saved(tmp_path):
+def test_row_15_an_array_that_is_not_finite_is_not_saved(tmp_path):
     save(tmp_path, 1)
     with pytest.raises(VaeError, match=": b is not finite; not saved$"):
         save_checkpoint(tmp_path, 2, {"a": np.ones(2), "b": np.array([np.nan])}, {})
@@ -130,7 +130,7 @@ def test_an_array_that_is_not_finite_is_not_saved(tmp_path):
 
 @pytest.mark.parametrize("step", [3, 2], ids=["next step", "same step"])
 @pytest.mark.parametrize("kill", [False, True], ids=["error", "kill"])
-def test_a_save_that_ends_anywhere_leaves_the_old_or_the_new(step, kill, tmp_path):
+def test_row_02_a_save_that_ends_anywhere_leaves_the_old_or_the_new(step, kill, tmp_path):
     outcomes = []
     for fatal_call in range(1, MANY):
         output = tmp_path / str(fatal_call)
@@ -194,7 +194,7 @@ FILES = ("arrays.h5", "state.json", "MANIFEST.json")
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", FILES)
-def test_a_damaged_checkpoint_is_named_and_passed_over(name, damage, tmp_path):
+def test_row_05_a_damaged_checkpoint_is_named_and_passed_over(name, damage, tmp_path):
     save(tmp_path, 1)
     save(tmp_path, 2)
     folder = tmp_path / "checkpoints" / "step-00000002"
@@ -212,7 +212,7 @@ MANIFESTS += ('{"schema": 1, "step": 1, "files": {}}', '{"schema": 1, "step": 2'
 
 
 @pytest.mark.parametrize("text", MANIFESTS)
-def test_a_manifest_of_another_form_is_damage(text, tmp_path):
+def test_row_14_a_manifest_of_another_form_is_damage(text, tmp_path):
     save(tmp_path, 1)
     save(tmp_path, 2)
     path = tmp_path / "checkpoints" / "step-00000002" / "MANIFEST.json"
@@ -220,7 +220,7 @@ def test_a_manifest_of_another_form_is_damage(text, tmp_path):
     assert load(tmp_path)[0] == 1
 
 
-def test_a_checkpoint_under_another_name_is_damage(tmp_path):
+def test_row_06_a_checkpoint_under_another_name_is_damage(tmp_path):
     save(tmp_path, 1)
     folder = tmp_path / "checkpoints"
     (folder / "step-00000001").rename(folder / "step-00000009")
@@ -228,7 +228,7 @@ def test_a_checkpoint_under_another_name_is_damage(tmp_path):
         load(tmp_path)
 
 
-def test_without_any_checkpoint_nothing_is_begun_anew(tmp_path):
+def test_row_06_without_any_checkpoint_nothing_is_begun_anew(tmp_path):
     folder = tmp_path / "checkpoints"
     for make in (lambda: None, folder.mkdir, lambda: (folder.rmdir(), folder.touch())):
         make()
@@ -246,7 +246,7 @@ def test_restore_assigns_all_or_nothing(tmp_path):
     assert assigned == []
 
 
-def test_sweep_removes_what_a_killed_save_left_and_nothing_else(tmp_path):
+def test_row_13_sweep_removes_what_a_killed_save_left_and_nothing_else(tmp_path):
     save(tmp_path, 1)
     folder = tmp_path / "checkpoints"
     kept = ["step-1", "step-00000001.old", ".tmp-step-x-1", ".tmp-step-1-1.txt"]

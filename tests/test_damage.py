@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from pictures import chunk, encode, levels, noise, raw_png
 
-from vae import images
+from vae import decoder
+from vae.decoder import ImageError
 from vae.errors import RefusedError
-from vae.images import ImageError, find_images, read_image
+from vae.images import find_images, read_image
 
 
 def broken_checksum():
@@ -24,32 +25,40 @@ def flipped_pixels():
     return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
 
 
+def many_passes(count):
+    content = encode(noise(8), "JPEG", progressive=True)
+    passes = content.count(b"\xff\xda")
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * (count - passes) + b"\xff\xd9"
+
+
 ZTXT_BOMB = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(4_000_000)))
 HUGE = "pixels, over the limit of 64 megapixels"
 DAMAGE = {
-    "zero bytes": (b"", "an empty file"),
-    "text.jpg": (b"hello\n", "not an image (PNG, JPEG, BMP, WebP or TIFF)"),
-    "half a JPEG": (encode(noise(), "JPEG")[:900], "truncated"),
-    "half a PNG": (encode(noise())[:1500], "truncated"),
-    "checksum": (broken_checksum(), "damaged (broken PNG file"),
-    "flipped": (flipped_pixels(), "damaged (broken PNG file"),
-    "EPS": (encode(noise(), "EPS"), "not an image"),
-    "PDF": (encode(noise(), "PDF"), "not an image"),
-    "GIF": (encode(noise(), "GIF"), "not an image"),
-    "PSD": (b"8BPS\0\1" + bytes(40), "not an image"),
-    "FITS": (b"SIMPLE  =                    T".ljust(2880), "not an image"),
-    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "not an image"),
-    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
-    "bomb": (raw_png(20000, 20000), "too many " + HUGE),
-    "bomb Pillow warns of": (raw_png(10000, 10000), "10000x10000 " + HUGE),
-    "bomb Pillow takes": (raw_png(8001, 8000), "8001x8000 " + HUGE),
-    "line": (raw_png(1, 65536), "1x65536 pixels, over 65535 on one side"),
-    "0x0": (raw_png(0, 0), "not an image"),
-    "text bomb": (raw_png(1, 1, b"\0\0", extra=ZTXT_BOMB), "damaged (Decompressed"),
-    "over 16 bits": (encode(levels("i4", 0, 65536), "TIFF"), "pixel values outside"),
-    "negative": (encode(levels("i4", -1, 0), "TIFF"), "pixel values outside 0..65535"),
-    "float 0..255": (encode(levels("f4", 0, 255), "TIFF"), "pixel values outside 0..1"),
-    "NaN": (encode(levels("f4", 0, np.nan), "TIFF"), "pixel values outside 0..1"),
+    "row_36 zero bytes": (b"", "an empty file"),
+    "row_36 text.jpg": (b"hello\n", "not an image (PNG, JPEG, BMP, WebP or TIFF)"),
+    "row_36 half a JPEG": (encode(noise(), "JPEG")[:900], "truncated"),
+    "row_36 half a PNG": (encode(noise())[:1500], "truncated"),
+    "row_36 checksum": (broken_checksum(), "damaged (broken PNG file"),
+    "row_36 flipped": (flipped_pixels(), "damaged (broken PNG file"),
+    "row_38 EPS": (encode(noise(), "EPS"), "not an image"),
+    "row_38 PDF": (encode(noise(), "PDF"), "not an image"),
+    "row_38 GIF": (encode(noise(), "GIF"), "not an image"),
+    "row_38 PSD": (b"8BPS\0\1" + bytes(40), "not an image"),
+    "row_38 FITS": (b"SIMPLE  =                    T".ljust(2880), "not an image"),
+    "row_38 HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "not an image"),
+    "row_38 SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
+    "row_37 bomb": (raw_png(20000, 20000), "too many " + HUGE),
+    "row_37 bomb Pillow warns of": (raw_png(10000, 10000), "10000x10000 " + HUGE),
+    "row_37 bomb Pillow takes": (raw_png(8001, 8000), "8001x8000 " + HUGE),
+    "row_37 line": (raw_png(1, 65536), "1x65536 pixels, over 65535 on one side"),
+    "row_37 passes": (many_passes(65), "65 passes, over the limit of 64"),
+    "row_37 0x0": (raw_png(0, 0), "not an image"),
+    "row_37 text bomb": (raw_png(1, 1, b"\0\0", extra=ZTXT_BOMB), "damaged (Decompressed"),
+    "row_40 over 16 bits": (encode(levels("i4", 0, 65536), "TIFF"), "pixel values outside"),
+    "row_40 negative": (encode(levels("i4", -1, 0), "TIFF"), "pixel values outside 0..65535"),
+    "row_40 float 0..255": (encode(levels("f4", 0, 255), "TIFF"), "pixel values outside 0..1"),
+    "row_40 NaN": (encode(levels("f4", 0, np.nan), "TIFF"), "pixel values outside 0..1"),
 }
 
 
@@ -66,6 +75,26 @@ def test_damage_is_one_line_without_the_path(tmp_path, recwarn, name):
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("packing", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", None])
+def test_row_36_nothing_is_printed_past_python(tmp_path, capfd, packing):
+    good, rng = encode(noise(), "TIFF", compression=packing), np.random.default_rng(0)
+    failed = 0
+    for _ in range(60):
+        content = bytearray(good)
+        content[rng.integers(len(good))] ^= 0xFF
+        (tmp_path / "x").write_bytes(content)
+        try:
+            read_image(tmp_path / "x", 4, 4, 3)
+        except ImageError:
+            failed += 1
+    assert capfd.readouterr() == ("", "") and failed
+
+
+def test_row_37_the_most_passes_are_read(tmp_path):
+    (tmp_path / "x").write_bytes(many_passes(64))
+    assert read_image(tmp_path / "x", 2, 2, 1).shape == (2, 2, 1)
+
+
 def test_pixel_limit_itself_is_read(tmp_path):
     (tmp_path / "x").write_bytes(raw_png(1, 65535, bytes(2 * 65535)))
     assert read_image(tmp_path / "x", 2, 2, 1).shape == (2, 2, 1)
@@ -78,7 +107,7 @@ def make_socket(path):
 
 def make_large(path):
     with open(path, "wb") as file:
-        file.truncate(images.MAX_BYTES + 1)
+        file.truncate(decoder.MAX_BYTES + 1)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +122,7 @@ def make_large(path):
         (make_large, "256000001 bytes, over the limit of 256000000"),
     ],
 )
-def test_what_is_no_image_file_is_not_opened(tmp_path, monkeypatch, make, reason):
+def test_row_47_what_is_no_image_file_is_not_opened(tmp_path, monkeypatch, make, reason):
     monkeypatch.chdir(tmp_path)  # a socket's path may not be long
     make("x.png")
     with pytest.raises(ImageError) as caught:
@@ -102,7 +131,7 @@ def test_what_is_no_image_file_is_not_opened(tmp_path, monkeypatch, make, reason
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_forbidden_files_and_folders(tmp_path):
+def test_row_47_forbidden_files_and_folders(tmp_path):
     path = tmp_path / "x.png"
     path.write_bytes(encode(noise()))
     path.chmod(0)
@@ -132,7 +161,7 @@ def test_find_images_sorts_naturally_and_keeps_what_must_be_reported(tmp_path):
     ]
 
 
-def test_find_images_follows_no_link_outside_and_ends_on_loops(tmp_path):
+def test_row_46_find_images_follows_no_link_outside_and_ends_on_loops(tmp_path):
     inside, outside = tmp_path / "in", tmp_path / "in_other"
     for folder in (inside / "sub", outside):
         folder.mkdir(parents=True)
@@ -151,7 +180,7 @@ def test_find_images_follows_no_link_outside_and_ends_on_loops(tmp_path):
     assert find_images(tmp_path / "alias") == find_images(inside)
 
 
-def test_find_images_refuses_a_folder_without_images(tmp_path):
+def test_row_35_find_images_refuses_a_folder_without_images(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "new\nline").mkdir()
     for name, reason in [

@@ -36,7 +36,7 @@ def read_all(file):
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f2", "f4", ">f4", "f8", ">f8"])
-def test_every_kind_of_number_gives_the_same_pixels(dtype, open_images):
+def test_row_28_every_kind_of_number_gives_the_same_pixels(dtype, open_images):
     images = LEVELS if dtype == "u1" else (LEVELS / 255).astype(dtype)
     found = read_all(open_images(images, layout="rows-first"))
     assert found.dtype == np.uint8
@@ -131,7 +131,7 @@ def test_a_path_with_a_line_break_stays_on_one_line(tmp_path):
     assert str(caught.value).startswith(f"{tmp_path}/a\\nb.h5: no such file")
 
 
-def test_the_float_that_is_out_of_range_is_named_by_its_image(open_images):
+def test_row_30_the_float_that_is_out_of_range_is_named_by_its_image(open_images):
     images = np.zeros((9, 4, 4, 1), np.float32)
     images[6, 1, 1] = 1.0001
     file = open_images(images)
@@ -176,7 +176,7 @@ def test_the_fingerprint_of_a_large_file_reads_64_blocks(open_images, monkeypatc
     assert len(spans) == 64 and spans[0] == (0, 1) and spans[-1] == (199, 200)
 
 
-def test_damage_anywhere_in_a_file_is_a_told_error(tmp_path):
+def test_row_19_damage_anywhere_in_a_file_is_a_told_error(tmp_path):
     path = write_h5(tmp_path / "in.h5", make_faces(6, 4, 4), compression="gzip")
     whole = path.read_bytes()
     for at in range(0, len(whole), 7):

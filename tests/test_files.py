@@ -48,7 +48,7 @@ def test_natural_order_is_total(names, random):
         (["é" * 126 + ".gz"], ["é" * 125 + ".png"]),
     ],
 )
-def test_outputs_of_given_names(names, outputs):
+def test_row_43_outputs_of_given_names(names, outputs):
     assert plan_outputs(names) == outputs
 
 
@@ -61,7 +61,7 @@ PATHS = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
 
 
 @given(st.lists(PATHS))
-def test_outputs_are_distinct_and_writable_anywhere(names):
+def test_row_43_outputs_are_distinct_and_writable_anywhere(names):
     outputs = plan_outputs(names)
     folded = {unicodedata.normalize("NFC", path).casefold() for path in outputs}
     assert len(folded) == len(outputs) == len(names)
@@ -73,13 +73,13 @@ def test_outputs_are_distinct_and_writable_anywhere(names):
         assert part.split(".")[0].upper() not in ("CON", "NUL", "COM1")
 
 
-def test_outputs_of_many_twins_take_linear_time():
+def test_row_43_outputs_of_many_twins_take_linear_time():
     outputs = plan_outputs(["a\n.png", "a_.png"] + ["a\t.png"] * 20_000)
     assert len(set(outputs)) == 20_002 and outputs[-1] == "a__png_20002.png"
 
 
 @given(st.binary(max_size=20))
-def test_printable_is_one_line_of_utf8(name):
+def test_row_48_printable_is_one_line_of_utf8(name):
     text = printable(name)
     assert len(text.splitlines()) <= 1 and text.isprintable()
     text.encode()
@@ -102,7 +102,7 @@ def test_png_round_trip_is_exact_bare_and_repeatable(tmp_path, channels):
     assert content == (tmp_path / "new" / "folder" / "a.png").read_bytes()
 
 
-def test_write_leaves_the_old_file_when_the_disk_fills_half_way(tmp_path):
+def test_row_10_write_leaves_the_old_file_when_the_disk_fills_half_way(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -116,7 +116,7 @@ def test_write_leaves_the_old_file_when_the_disk_fills_half_way(tmp_path):
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.png"]
 
 
-def test_write_leaves_nothing_behind_when_interrupted(tmp_path, monkeypatch):
+def test_row_45_write_leaves_nothing_behind_when_interrupted(tmp_path, monkeypatch):
     def interrupt(*paths):
         raise KeyboardInterrupt
 
@@ -126,7 +126,7 @@ def test_write_leaves_nothing_behind_when_interrupted(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_write_replaces_a_planted_link_and_refuses_a_folder(tmp_path):
+def test_row_46_write_replaces_a_planted_link_and_refuses_a_folder(tmp_path):
     (tmp_path / "precious").write_bytes(b"precious")
     path = tmp_path / "a.png"
     path.symlink_to("precious")
@@ -139,7 +139,7 @@ def test_write_replaces_a_planted_link_and_refuses_a_folder(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png", "precious"]
 
 
-def test_temporary_file_never_follows_a_link(tmp_path, monkeypatch):
+def test_row_46_temporary_file_never_follows_a_link(tmp_path, monkeypatch):
     monkeypatch.setattr(files.secrets, "token_hex", lambda count: "guessed")
     (tmp_path / ".guessed.tmp").symlink_to("precious")
     with pytest.raises(VaeError, match="file exists"):

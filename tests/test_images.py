@@ -72,7 +72,7 @@ MODES = {
 
 
 @pytest.mark.parametrize("name", MODES)
-def test_each_mode_gives_exact_rgb_pixels(tmp_path, name):
+def test_row_40_each_mode_gives_exact_rgb_pixels(tmp_path, name):
     content, expected = MODES[name]
     if not isinstance(expected[0], list):
         expected = [[value] * 3 for value in expected]
@@ -111,7 +111,7 @@ UPRIGHT = {
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_exif_orientation_is_undone(tmp_path, orientation, form):
+def test_row_39_exif_orientation_is_undone(tmp_path, orientation, form):
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = Image.fromarray(np.array(UPRIGHT[1], np.uint8) * 40).convert("RGB")
@@ -121,7 +121,7 @@ def test_exif_orientation_is_undone(tmp_path, orientation, form):
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0rubbish", b"II*\0\xff\xff\xff\xff", b""])
-def test_broken_exif_is_ignored(tmp_path, recwarn, exif):
+def test_row_39_broken_exif_is_ignored(tmp_path, recwarn, exif):
     content = raw_png(2, 1, b"\0\7\x08", extra=chunk(b"eXIf", exif))
     (tmp_path / "x").write_bytes(content)
     assert read_image(tmp_path / "x", 2, 1, 1).tolist() == [[[7], [8]]]
@@ -129,7 +129,7 @@ def test_broken_exif_is_ignored(tmp_path, recwarn, exif):
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
-def test_first_frame_of_several(tmp_path, form):
+def test_row_41_first_frame_of_several(tmp_path, form):
     frames = [Image.new("RGB", (2, 1), colour) for colour in ((1, 2, 3), (9, 9, 9))]
     options = {"lossless": True} if form == "WEBP" else {}
     content = encode(
@@ -138,7 +138,7 @@ def test_first_frame_of_several(tmp_path, form):
     assert read(tmp_path / "x", content).tolist() == [[[1, 2, 3], [1, 2, 3]]]
 
 
-def test_resizing_is_antialiased_and_the_same_for_arrays_and_files(tmp_path):
+def test_row_42_resizing_is_antialiased_and_the_same_for_arrays_and_files(tmp_path):
     board = np.indices((64, 64)).sum(axis=0)[..., None] % 2 * np.uint8(255)
     board = board.astype(np.uint8)
     small = images.resize_image(board, 8, 4)

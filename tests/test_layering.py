@@ -9,7 +9,8 @@ FRAMEWORKS = {"keras", "tensorflow"}
 ON_FRAMEWORKS = {"augment", "evaluation", "export", "losses", "model", "statistics"}
 ON_FRAMEWORKS |= {"training"}
 BASE = {"config", "errors", "files"}
-CHECKS = BASE | {"checkpoint", "checks", "data", "images", "stream"}
+CHECKS = BASE | {"bundle", "checkpoint", "checks", "data"}
+CHECKS |= {"decoder", "images", "probe", "progress", "stream"}
 CHECKS |= {"cleaning", "detector", "fit", "openface", "sources", "video", "writer"}
 ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
@@ -19,25 +20,28 @@ ARROWS = {  # module -> what it imports of ours
     "augment": set(),
     "bitmap": set(),
     "bootstrap": set(),
+    "bundle": {"errors", "files", "storage"},
     "chart": set(),
     "checkpoint": BASE | {"storage"},
     "cleaning": set(),
-    "cli": {"errors", "parsers", "quiet"},
+    "cli": {"errors", "parsers", "quiet", "streams"},
     "config": {"errors"},
+    "container": {"errors", "files"},
     "convolution": set(),
-    "crops": {"images", "stream", "workers"},
-    "data": BASE,
+    "crops": {"decoder", "images", "stream", "workers"},
+    "data": BASE | {"container"},
+    "decoder": {"errors", "files"},
     "detector": {"faces", "quiet"},
     "errors": set(),
     "evaluation": {"checkpoint", "images", "losses", "metrics", "model", "tally"},
-    "export": {"losses", "model"},
+    "export": {"checkpoint", "errors", "files", "losses", "model"},
     "faces": set(),
     "files": {"errors"},
     "filters": set(),
     "fit": {"images"},
     "fletcher": set(),
     "gallery": {"images"},
-    "images": {"errors", "files", "png"},
+    "images": {"decoder", "errors", "files", "png"},
     "inference": {"architecture", "errors", "images", "network", "storage", "workers"},
     "latent": {"errors", "files", "reading"},
     "losses": set(),
@@ -48,21 +52,25 @@ ARROWS = {  # module -> what it imports of ours
     "openface": {"errors", "files"},
     "parsers": {"config"},
     "png": set(),
+    "probe": {"container", "data", "errors", "files"},
+    "progress": {"errors"},
     "quiet": set(),
     "reading": {"filters", "registration"},
     "registration": {"filters"},
-    "sources": {"bitmap", "data", "errors", "files", "fit", "images", "openface"},
+    "sources": {"bitmap", "container", "data", "decoder", "errors", "files", "fit"}
+    | {"images", "openface", "probe"},
     "statistics": {"augment", "images", "latent", "reading"},
     "storage": {"errors", "files"},
     "stream": {"errors", "files", "images"},
+    "streams": set(),
     "tally": {"alignment", "metrics"},
-    "training": {"augment", "errors", "losses", "stream"},
+    "training": {"augment", "errors", "losses", "progress", "stream"},
     "verdict": {"bootstrap"},
     "video": {"errors", "files", "fit", "sources"},
     "workers": set(),
     "writer": {"errors", "files", "fletcher"},
 }
-LIBRARY = set(ARROWS) - {"__init__", "__main__", "cli", "parsers"}
+LIBRARY = set(ARROWS) - {"__init__", "__main__", "cli", "parsers", "streams"}
 OURS = sorted((ROOT / "vae").rglob("*.py"))
 LIMITED = [ROOT / "vae.py", *OURS, *sorted((ROOT / "examples").rglob("*.py"))]
 MAX_LINE, MAX_FUNCTION, MAX_FILE = 88, 40, 300

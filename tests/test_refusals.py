@@ -1,6 +1,7 @@
 """What is refused: one line that says why, nothing written, TensorFlow not started."""
 import json
 import os
+import re
 import sys
 
 import h5py
@@ -8,7 +9,10 @@ import numpy as np
 import pytest
 from conftest import make_faces, write_h5
 from PIL import Image
+
+from vae.bundle import write_bundle
 from vae.config import ModelConfig, TrainConfig
+from vae.storage import pack_arrays
 
 PIXELS = make_faces(12, 8, 8)
 FLOATS = PIXELS.astype(np.float32) / 255
@@ -100,102 +104,102 @@ def with_value(value):
 
 
 FILES = {
-    "missing": (
+    "row_18 missing": (
         lambda path: None,
         "in.h5: no such file or directory, an HDF5 file expected",
     ),
-    "directory": (lambda p: p.mkdir(), "in.h5: a directory, an HDF5 file expected"),
-    "pipe": (os.mkfifo, "in.h5: not a regular file, an HDF5 file expected"),
-    "empty": (lambda p: p.touch(), "in.h5: an empty file, an HDF5 file expected"),
-    "text": (lambda p: p.write_text("hello\n" * 500), NOT_IT),
-    "superblock": (lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(999)), NOT_IT),
-    "truncated": (truncated, "in.h5: truncated, a whole HDF5 file expected; copy it"),
-    "other name": (
+    "row_18 directory": (lambda p: p.mkdir(), "in.h5: a directory, an HDF5 file expected"),
+    "row_18 pipe": (os.mkfifo, "in.h5: not a regular file, an HDF5 file expected"),
+    "row_18 empty": (lambda p: p.touch(), "in.h5: an empty file, an HDF5 file expected"),
+    "row_18 text": (lambda p: p.write_text("hello\n" * 500), NOT_IT),
+    "row_18 superblock": (lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(999)), NOT_IT),
+    "row_19 truncated": (truncated, "in.h5: truncated, a whole HDF5 file expected; copy it"),
+    "row_26 other name": (
         change_h5(lambda file: None),
         "--hdf5-dataset-name: 'data' found, one of the datasets in in.h5 expected:"
         " other (12, 8, 8, 3)",
     ),
-    "hostile name": (
+    "row_26 hostile name": (
         change_h5(lambda file: file.move("other", "a\nb\x1b")),
         "--hdf5-dataset-name: 'data' found, one of the datasets in in.h5 expected:"
         r" a\nb\x1b (12, 8, 8, 3)",
     ),
-    "group": (
+    "row_26 group": (
         change_h5(lambda file: file.move("other", "data/inner")),
         "--hdf5-dataset-name: 'data' is a group in in.h5, one of its datasets expected:"
         " data/inner (12, 8, 8, 3)",
     ),
-    "no dataset": (
+    "row_26 no dataset": (
         change_h5(lambda file: file.pop("other")),
         "--hdf5-dataset-name: 'data' found, one of the datasets in in.h5 expected: it"
         " holds none",
     ),
-    "soft link": (link_to(h5py.SoftLink("/other")), "in.h5: 'data' is a SoftLink, a"),
-    "external link": (
+    "row_20 soft link": (link_to(h5py.SoftLink("/other")), "in.h5: 'data' is a SoftLink, a"),
+    "row_20 external link": (
         link_to(h5py.ExternalLink("x.h5", "/data")),
         "in.h5: 'data' is a ExternalLink, a dataset stored in the file itself expected;"
         " copy it into one file",
     ),
 }
 FORMS = {  # what is said after the name of the dataset
-    "virtual": (change_h5(virtual), f"virtual dataset found, {OWN}"),
-    "external": (
+    "row_21 virtual": (change_h5(virtual), f"virtual dataset found, {OWN}"),
+    "row_21 external": (
         change_h5(external),
         f"external storage found, {OWN}",
     ),
-    "never written": (
+    "row_22 never written": (
         declare(1_000_000, 64, 64, 3),
         "12288000000 bytes declared and 0 stored; it was never"
         " written, or only in part",
     ),
-    "huge chunk": (
+    "row_22 huge chunk": (
         declare(30, 1024, 1024, 3, chunks=(30, 1024, 1024, 3)),
         "chunks of 90 MB found, at most 64 MB expected; repack",
     ),
-    "nul": (store(h5py.Empty("u1")), f"shape None found, {SHAPE}"),
-    "rank 3": (
+    "row_29 nul": (store(h5py.Empty("u1")), f"shape None found, {SHAPE}"),
+    "row_27 rank 3": (
         store(PIXELS[..., 0]),
         f"shape (12, 8, 8) found, {SHAPE}",
     ),
-    "rank 5": (store(PIXELS[None]), "shape (1, 12, 8, 8, 3) found"),
-    "channels first": (
+    "row_27 rank 5": (store(PIXELS[None]), "shape (1, 12, 8, 8, 3) found"),
+    "row_27 channels first": (
         store(PIXELS.transpose(0, 3, 1, 2)),
         f"shape (12, 3, 8, 8) found, {SHAPE}; move the channels"
         " to the end",
     ),
-    "alpha": (
+    "row_27 alpha": (
         store(np.zeros((2, 8, 8, 4), np.uint8)),
         f"shape (2, 8, 8, 4) found, {SHAPE}",
     ),
-    "no rows": (declare(0, 8, 8, 3), "no images found, at least"),
-    "side 0": (declare(2, 0, 8, 3), "images of 0x8 pixels found"),
-    "small": (
+    "row_31 no rows": (declare(0, 8, 8, 3), "no images found, at least"),
+    "row_27 side 0": (declare(2, 0, 8, 3), "images of 0x8 pixels found"),
+    "row_27 small": (
         declare(2, 8, 3, 3),
         "images of 8x3 pixels found, sides of 4 to 1024 expected",
     ),
-    "large": (declare(2, 1025, 8, 3), "images of 1025x8 pixels"),
-    "0 to 255": (
+    "row_27 large": (declare(2, 1025, 8, 3), "images of 1025x8 pixels"),
+    "row_30 0 to 255": (
         store(PIXELS.astype(np.float32)),
         f"image 0 spans 0 to 220, {SCALE}",
     ),
-    "-1 to 1": (
+    "row_30 -1 to 1": (
         with_value(-1),
         f"image 7 spans -1 to {FLOATS[7].max():.4g}, {SCALE}",
     ),
-    "nan": (with_value(np.nan), "image 7 spans nan to nan, floats"),
-    "inf": (with_value(np.inf), "image 7 spans 0 to inf, floats"),
+    "row_30 nan": (with_value(np.nan), "image 7 spans nan to nan, floats"),
+    "row_30 inf": (with_value(np.inf), "image 7 spans 0 to inf, floats"),
 }
 DTYPES = {
-    "uint16": np.uint16,
-    "int8": np.int8,
-    "bool": np.bool_,
-    "complex64": np.complex64,
-    "|S3": "S3",
-    "[('r', 'u1')]": [("r", "u1")],
-    "object": h5py.vlen_dtype(np.uint8),
+    "uint16": (28, np.uint16),
+    "int8": (28, np.int8),
+    "bool": (28, np.bool_),
+    "complex64": (29, np.complex64),
+    "|S3": (29, "S3"),
+    "[('r', 'u1')]": (29, [("r", "u1")]),
+    "object": (29, h5py.vlen_dtype(np.uint8)),
 }
-for dtype_name, dtype in DTYPES.items():
-    FORMS[f"{dtype_name} values"] = (
+for dtype_name, (row, dtype) in DTYPES.items():
+    FORMS[f"row_{row} {dtype_name}"] = (
         declare(2, 8, 8, 3, dtype=dtype, fillvalue=None),
         f"{dtype_name} values found, {KINDS}",
     )
@@ -214,7 +218,7 @@ def test_train_refuses_a_dataset_of_another_form(case, refused, tmp_path):
     assert refused("train in.h5 out").startswith(f"in.h5: dataset 'data': {message}")
 
 
-def test_train_names_the_chunk_that_is_damaged_and_returns_1(refused, tmp_path):
+def test_row_19_train_names_the_chunk_that_is_damaged_and_returns_1(refused, tmp_path):
     path = write_h5(tmp_path / "in.h5", PIXELS, chunks=(4, 8, 8, 3), compression="gzip")
     with h5py.File(path) as file:
         chunk = file["data"].id.get_chunk_info(1)
@@ -246,30 +250,33 @@ USES = {
     "sample --latent-dim 6 model": f"--latent-dim: 6 found, 5 {EXPECTED}",
     "sample --input-width 64 model": f"--input-width: 64 found, 16 {EXPECTED}",
     "sample --input-height 64 model": f"--input-height: 64 found, 12 {EXPECTED}",
-    "sample --walks 0 model": "--walks: 0 found, 1 to 100000 expected",
-    "sample --walks 100001 model": "--walks: 100001 found, 1 to 100000 expected",
-    "sample --steps 0 model": "--steps: 0 found, 1 to 100000 expected",
-    "sample --seed -1 model": "--seed: -1 found, 0 to 2147483647 expected",
-    "sample --walks 100000 --steps 99999 model": "--walks: 100000 of 99999 steps found,"
+    "row_53 sample --walks 0 model": "--walks: 0 found, 1 to 100000 expected",
+    "row_53 sample --walks -1 model": "--walks: -1 found, 1 to 100000 expected",
+    "row_53 sample --walks 1000000000 model": "--walks: 1000000000 found, 1 to 100000"
+    " expected",
+    "row_53 sample --walks 100001 model": "--walks: 100001 found, 1 to 100000 expected",
+    "row_53 sample --steps 0 model": "--steps: 0 found, 1 to 100000 expected",
+    "row_53 sample --seed -1 model": "--seed: -1 found, 0 to 2147483647 expected",
+    "row_53 sample --walks 100000 --steps 99999 model": "--walks: 100000 of 99999 steps found,"
     " at most 1000000 pictures expected",
-    "sample --output-dir file model": "file: a file found, a folder expected",
-    "sample --output-dir file/x model": "file/x: below {}/file, which is a file, a"
+    "row_11 sample --output-dir file model": "file: a file found, a folder expected",
+    "row_11 sample --output-dir file/x model": "file/x: below {}/file, which is a file, a"
     " folder expected",
-    "sample --output-dir shown model": f"shown/walks.png: {TIDY}",
+    "row_45 sample --output-dir shown model": f"shown/walks.png: {TIDY}",
     "reconstruct --latent-dim 6 model crops o": f"--latent-dim: 6 found, 5 {EXPECTED}",
-    "reconstruct model nowhere out": "nowhere: can't be listed (no such file or"
+    "row_35 reconstruct model nowhere out": "nowhere: can't be listed (no such file or"
     " directory), a folder of images expected",
-    "reconstruct model file out": "file: can't be listed (not a directory), a folder of"
+    "row_35 reconstruct model file out": "file: can't be listed (not a directory), a folder of"
     " images expected",
-    "reconstruct model bare out": f"bare: {IMAGES}",
-    "reconstruct model crops crops": f"crops{CROPS_APART}",
-    "reconstruct model crops crops/out": f"crops/out{CROPS_APART}",
-    "reconstruct model crops link/out": f"link/out{CROPS_APART}",
-    "reconstruct model crops file": "file: a file found, a folder expected",
-    "reconstruct model crops shown": f"shown/a.png: {TIDY}",
+    "row_35 reconstruct model bare out": f"bare: {IMAGES}",
+    "row_44 reconstruct model crops crops": f"crops{CROPS_APART}",
+    "row_44 reconstruct model crops crops/out": f"crops/out{CROPS_APART}",
+    "row_44 reconstruct model crops link/out": f"link/out{CROPS_APART}",
+    "row_11 reconstruct model crops file": "file: a file found, a folder expected",
+    "row_45 reconstruct model crops shown": f"shown/a.png: {TIDY}",
     "reconstruct --latents z.npy model crops out": "--latents: z.npy found, NAME.npz"
     " expected",
-    "reconstruct --latents z.npz model crops out": f"./z.npz: {TIDY}",
+    "row_45 reconstruct --latents z.npz model crops out": f"./z.npz: {TIDY}",
     "reconstruct --neutral a.png model crops out": "--neutral: found with --align auto,"
     " relative expected; add --align relative",
     "reconstruct --strength 99 model crops out": "--strength: 99.0 found, 0.0 to 10.0"
@@ -282,11 +289,13 @@ def test_a_use_of_a_model_that_cannot_work_is_refused(line, refused, tmp_path):
     for name in ("model", "crops", "shown", "bare"):
         (tmp_path / name).mkdir()
     model = {"schema": 1, "model": ModelConfig(16, 12, 3, 5).to_dict()}
-    (tmp_path / "model" / "metadata.json").write_text(json.dumps(model))
+    arrays = {"weights.h5": pack_arrays({}), "latent.npz": b""}
+    write_bundle(tmp_path / "model", model, arrays)
     (tmp_path / "link").symlink_to("crops")
     for name in ("file", "z.npz", "crops/a.jpg", "shown/a.png", "shown/walks.png"):
         (tmp_path / name).touch()
-    assert refused(line) == USES[line].replace("{}", str(tmp_path))
+    command = re.sub("^row_[0-9]+ ", "", line)
+    assert refused(command) == USES[line].replace("{}", str(tmp_path))
 
 
 ALIKE = "only models of one size can be compared"

@@ -2,14 +2,10 @@
 import csv
 import os
 import signal
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT
-
 from vae.commands.train import Session
 
 OPTIONS = ["--epochs", "4", "--batch-size", "16", "--latent-dim", "4"]
@@ -58,7 +54,7 @@ def test_the_same_command_gives_the_same_weights(
 
 
 @pytest.mark.parametrize("crash_at, every", [(1, "99"), (4, "0"), (7, "0"), (16, "0")])
-def test_resume_after_a_crash(
+def test_row_03_resume_after_a_crash(
     straight, faces_file, tmp_path, run_cli, monkeypatch, crash_at, every
 ):
     output = tmp_path / "out"
@@ -82,37 +78,8 @@ def test_resume_after_a_crash(
     assert_same_run(output, straight)
 
 
-def start(faces_file, output, *options):
-    command = [sys.executable, ROOT / "vae.py", "train", *OPTIONS, *options]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([*command, faces_file, output], **quiet)
-
-
-def wait_for_step(process, output, step):
-    """Returns as soon as a checkpoint of that step, or of a later one, is there."""
-    while not any(int(name[5:]) >= step for name in list_steps(output)):
-        assert process.poll() is None
-
-
-def list_steps(output):
-    folder = output / "checkpoints"
-    return [p.name for p in folder.glob("step-*")] if folder.is_dir() else []
-
-
-@pytest.mark.parametrize("step", [2, 9])
-def test_resume_after_kill_9(straight, faces_file, tmp_path, run_cli, step):
-    output = tmp_path / "out"
-    process = start(faces_file, output, "--checkpoint-minutes", "0")
-    wait_for_step(process, output, step)
-    process.kill()
-    process.wait()
-    status, _, err = run_cli("train", "--resume", faces_file, output)
-    assert status == 0, err
-    assert_same_run(output, straight)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_go_on(
+def test_row_04_a_signal_saves_and_says_how_to_go_on(
     straight, faces_file, tmp_path, run_cli, monkeypatch, number
 ):
     output = tmp_path / "out"
@@ -134,7 +101,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert_same_run(output, straight)
 
 
-def test_resume_of_a_finished_run_changes_nothing(
+def test_row_09_resume_of_a_finished_run_changes_nothing(
     straight, faces_file, run_cli
 ):
     before = read_weights(straight)
@@ -154,7 +121,7 @@ def test_resume_of_a_finished_run_changes_nothing(
         ("--beta", 2.0, 1.0),
     ],
 )
-def test_resume_with_another_setting_is_refused(
+def test_row_08_resume_with_another_setting_is_refused(
     straight, faces_file, run_cli, option, value, begun_with
 ):
     arguments = ["--resume", option, value, faces_file, straight]
@@ -166,7 +133,7 @@ def test_resume_with_another_setting_is_refused(
     )
 
 
-def test_resume_with_other_images_is_refused(straight, tmp_path, run_cli):
+def test_row_08_resume_with_other_images_is_refused(straight, tmp_path, run_cli):
     from conftest import make_faces, write_h5
 
     other = write_h5(tmp_path / "other.h5", make_faces(60, seed=1))

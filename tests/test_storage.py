@@ -55,7 +55,7 @@ def refuse(packed, shapes=None):
     return text[len(f"{packed}: ") : -len(end)]
 
 
-def test_arrays_of_other_names_and_shapes_are_refused(packed):
+def test_row_51_arrays_of_other_names_and_shapes_are_refused(packed):
     assert refuse(packed, SHAPES | {"bias": (3,)}) == "no array 'bias'"
     short = {name: SHAPES[name] for name in ("sigma", "step")}
     assert refuse(packed, short) == "unknown array 'layer.kernel' found"
@@ -64,13 +64,13 @@ def test_arrays_of_other_names_and_shapes_are_refused(packed):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_arrays_that_are_not_finite_are_refused(value, packed):
+def test_row_51_arrays_that_are_not_finite_are_refused(value, packed):
     packed.write_bytes(pack_arrays(ARRAYS | {"sigma": value}))
     assert refuse(packed) == "'sigma' holds values that are not finite"
 
 
 @pytest.mark.parametrize("value", [np.bytes_(b"code"), np.complex64(1), True])
-def test_arrays_that_are_no_numbers_are_refused(value, packed):
+def test_row_51_arrays_that_are_no_numbers_are_refused(value, packed):
     packed.write_bytes(pack_arrays(ARRAYS | {"sigma": value}))
     assert refuse(packed) == "'sigma' has shape (), () expected"
 
@@ -93,7 +93,7 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize("case", STRANGERS)
-def test_arrays_that_are_not_in_the_file_itself_are_refused(case, packed):
+def test_row_51_arrays_that_are_not_in_the_file_itself_are_refused(case, packed):
     with h5py.File(packed, "a") as file:
         del file["step"]
         STRANGERS[case](file)
@@ -143,7 +143,7 @@ def test_json_that_is_too_large_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["error", "kill"])
-def test_a_write_that_ends_anywhere_leaves_the_old_or_the_new(kill, tmp_path):
+def test_row_02_a_write_that_ends_anywhere_leaves_the_old_or_the_new(kill, tmp_path):
     path, found = tmp_path / "a.json", []
     for fatal_call in range(1, MANY):
         write_json(path, {"schema": 1, "tag": "old"})
@@ -203,7 +203,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("case", MODELS)
-def test_a_false_description_is_refused(case, refused, tmp_path):  # noqa: F811
+def test_row_50_a_false_description_is_refused(case, refused, tmp_path):  # noqa: F811
     make, message = MODELS[case]
     (tmp_path / "model").mkdir()
     make(tmp_path / "model" / "metadata.json")
@@ -211,17 +211,17 @@ def test_a_false_description_is_refused(case, refused, tmp_path):  # noqa: F811
 
 
 OUTPUTS = {
-    "used": (
+    "row_07 used": (
         lambda out: (out / "note").mkdir(parents=True),
         "out: not empty, a new folder expected; go on with --resume, replace the model"
         " with --overwrite, or name another folder",
     ),
-    "link to a file": (
+    "row_11 link to a file": (
         lambda out: out.symlink_to("in.h5"),
         "out: a file found, a folder expected",
     ),
-    "file": (lambda out: out.touch(), "out: a file found, a folder expected"),
-    "dangling": (
+    "row_11 file": (lambda out: out.touch(), "out: a file found, a folder expected"),
+    "row_11 dangling": (
         lambda out: out.symlink_to("nowhere"),
         "out: a dangling link found, a folder expected",
     ),
@@ -248,7 +248,7 @@ def test_an_output_is_absent_empty_or_used(tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+def test_row_11_a_folder_that_cannot_be_written_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(RefusedError, match="permission denied, a folder to write expe"):
         describe_output(tmp_path / "out")
@@ -270,7 +270,7 @@ def test_clear_removes_what_train_writes_and_nothing_else(tmp_path):
     clear(tmp_path / "out")
 
 
-def test_a_second_training_in_one_folder_is_refused(tmp_path):
+def test_row_12_a_second_training_in_one_folder_is_refused(tmp_path):
     output = tmp_path / "new" / "out"
     message = f"^{output}: another training is writing it, a folder of its own exp"
     with locked(output):
@@ -280,7 +280,7 @@ def test_a_second_training_in_one_folder_is_refused(tmp_path):
         assert os.listdir(output) == [".lock"]
 
 
-def test_a_lock_ends_with_its_process(tmp_path):
+def test_row_12_a_lock_ends_with_its_process(tmp_path):
     code = "import os, sys; from vae.checkpoint import locked; "
     code += "held = locked(sys.argv[1]); held.__enter__(); os._exit(9)"
     command = [sys.executable, "-c", code, tmp_path]

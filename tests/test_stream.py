@@ -68,7 +68,7 @@ both = pytest.mark.parametrize("way", ["held", "streamed"])
 
 
 @both
-def test_an_epoch_has_every_row_once_in_even_batches(way):
+def test_row_31_an_epoch_has_every_row_once_in_even_batches(way):
     batches = epoch_of(rows_of(203, way))
     assert sorted(np.concatenate(batches)) == list(range(203))
     sizes = [len(batch) for batch in batches]
@@ -142,7 +142,7 @@ def test_a_resumed_epoch_does_not_read_the_pools_before_it():
     assert len(file.spans) == 10
 
 
-def test_batches_of_a_sorted_file_are_mixed():
+def test_row_34_batches_of_a_sorted_file_are_mixed():
     rows, _ = streamed(4000, block_rows=10)  # 20 identities, 200 images of each
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "POOL_BYTES", 800 * ROW_BYTES)
@@ -150,7 +150,7 @@ def test_batches_of_a_sorted_file_are_mixed():
     assert np.mean([len(set(batch // 200)) for batch in batches]) >= 15
 
 
-def test_no_more_than_three_pools_are_in_memory():
+def test_row_32_no_more_than_three_pools_are_in_memory():
     rows, file = streamed(400)
     batches = cut_batches(rows, 40, 0, 0)
     next(batches)

@@ -10,7 +10,8 @@ from PIL import Image
 from vae.commands.train import Session
 from vae.config import ModelConfig, TrainConfig
 from vae.model import VAE
-from vae.training import Progress, Trainer, fit
+from vae.progress import Progress
+from vae.training import Trainer, fit
 
 QUICK = ["--epochs", "1", "--batch-size", "16", "--latent-dim", "2"]
 
@@ -67,7 +68,7 @@ def test_the_rate_warms_up_and_falls_to_a_hundredth():
     assert rates[200] == pytest.approx(0.01)
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(
+def test_row_15_a_loss_that_is_not_finite_stops_with_the_last_good_weights(
     tmp_path, run_cli, faces_file, monkeypatch
 ):
     output, seen = tmp_path / "out", []
@@ -89,7 +90,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(
     assert all(np.isfinite(array).all() for array in seen[-1])
 
 
-def test_an_extreme_learning_rate_never_saves_nan(tmp_path, run_cli, faces_file):
+def test_row_15_an_extreme_learning_rate_never_saves_nan(tmp_path, run_cli, faces_file):
     arguments = [*QUICK, "--learning-rate", "1e6", faces_file, tmp_path / "out"]
     status, _, err = run_cli("train", *arguments)
     assert status in (0, 1)
@@ -152,7 +153,7 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path, run_cli, faces_file):
 
 
 @pytest.mark.parametrize("count", [1, 2, 17])
-def test_a_file_of_any_few_images_trains(tmp_path, run_cli, count):
+def test_row_31_a_file_of_any_few_images_trains(tmp_path, run_cli, count):
     file = write_h5(tmp_path / "few.h5", make_faces(count, 16, 16))
     assert run_cli("train", *QUICK, file, tmp_path / "out")[0] == 0
 

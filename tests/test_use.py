@@ -37,7 +37,7 @@ def test_sample_writes_walks_that_sort_and_a_sheet(tiny_model, tmp_path, run_cli
         assert (one != next_one).any()  # no end point twice
 
 
-def test_the_same_seed_gives_the_same_bytes(tiny_model, tmp_path, run_cli):
+def test_row_53_the_same_seed_gives_the_same_bytes(tiny_model, tmp_path, run_cli):
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
         arguments = ["--walks", 2, "--steps", 2, "--seed", seed]
         run_cli("sample", *arguments, "--output-dir", tmp_path / name, tiny_model)
@@ -75,7 +75,7 @@ def test_reconstruction_of_a_known_face_is_closer_than_of_another(
     assert error < 0.8 * black
 
 
-def test_unreadable_crops_are_listed_and_the_others_done(
+def test_row_36_unreadable_crops_are_listed_and_the_others_done(
     tiny_model, crops, tmp_path, run_cli
 ):
     (crops / "clip" / "frame_5.bmp").write_bytes(b"")

@@ -24,12 +24,16 @@ try:
 except ImportError:  # Windows has no flock; two runs in one folder are not caught there
     fcntl = None
 
+MAX_METADATA_BYTES = 1 << 20  # it takes two kilobytes
 KEPT = 2  # checkpoints; the second serves when the newest is damaged
 STATE_FILES = ("arrays.h5", "state.json")
 OWN_FILES = ("metadata.json", "weights.h5", "latent.npz", "history.csv", "history.png")
 OWN_FOLDERS = ("checkpoints", "previews", "saved_model")
 _STEP_NAME = re.compile(r"step-(\d{8,})\Z")
-_LITTER_NAME = re.compile(r"\.(tmp|del)-step-\d+-\d+\Z")
+_LITTER_NAME = re.compile(
+    r"\.(tmp-step-\d+-\d+|tmp-saved_model|del-(step-\d+|saved_model)-\d+"
+    r"|[0-9a-f]{16}\.tmp)\Z"
+)
 
 
 def describe_output(output):
@@ -116,7 +120,7 @@ def save_checkpoint(output, step, arrays, state):
     files["MANIFEST.json"] = json.dumps(manifest, indent=1).encode()
     try:
         _write_folder(aside, files)
-        _publish(aside, os.path.join(folder, f"step-{step:08d}"))
+        publish_folder(aside, os.path.join(folder, f"step-{step:08d}"))
         sync_folder(folder)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -143,8 +147,12 @@ def _write_folder(folder, files):
     sync_folder(folder)
 
 
-def _publish(aside, final):
-    """Puts a checkpoint in place; an older one of the same step goes after that."""
+def publish_folder(aside, final):
+    """Puts a folder in place; an older one of the same name goes after that.
+
+    Raises:
+        OSError: it can't be renamed; the older one is in its place.
+    """
     doomed = _hide(final) if os.path.isdir(final) else None
     try:
         os.rename(aside, final)
@@ -157,7 +165,7 @@ def _publish(aside, final):
 
 
 def _hide(folder):
-    """Takes a checkpoint out of the list; returns where it is now."""
+    """Gives a folder a name that is not looked for; returns where it is now."""
     parent, name = os.path.split(folder)
     doomed = os.path.join(parent, f".del-{name}-{os.getpid()}")
     os.rename(folder, doomed)
@@ -176,11 +184,20 @@ def list_checkpoints(output):
 
 def sweep(output):
     """Removes what a killed save left behind; call it with the lock held."""
-    folder = os.path.join(output, "checkpoints")
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        path = os.path.join(folder, name)
-        if _LITTER_NAME.match(name) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
+    folders = [os.path.join(output, name) for name in ("", "checkpoints", "previews")]
+    for folder in folders:
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            path = os.path.join(folder, name)
+            if _LITTER_NAME.match(name) and not os.path.islink(path):
+                _remove(path)
+
+
+def _remove(path):
+    if os.path.isdir(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def find_checkpoint(output, warn):
@@ -230,7 +247,7 @@ def read_metadata(folder):
         RefusedError: it is not a model directory, or describes no valid model.
     """
     path = os.path.join(folder, "metadata.json")
-    metadata = read_json(path)
+    metadata = read_json(path, MAX_METADATA_BYTES)
     try:
         return metadata, ModelConfig.from_dict(metadata.get("model"))
     except RefusedError as error:

@@ -12,6 +12,7 @@ from importlib import import_module
 from vae.errors import VaeError
 from vae.parsers import build_parser
 from vae.quiet import quiet_stderr
+from vae.streams import secure_streams
 
 
 def main(argv=None):
@@ -20,6 +21,7 @@ def main(argv=None):
     Args:
         argv: list of arguments, by default those of the process.
     """
+    secure_streams()
     args = build_parser().parse_args(argv)
     # Before numpy is imported, which reads it: our own threads share the work, and its
     # matrix products would start others to fight them for the same cores.

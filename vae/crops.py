@@ -1,9 +1,11 @@
 """A folder of crops as one array: read on all cores, in memory or spilled to disk."""
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from vae.images import ImageError, read_image
+from vae.decoder import ImageError
+from vae.images import read_image
 from vae.stream import make_rows
 from vae.workers import cut_evenly, map_ordered
 
@@ -18,11 +20,13 @@ class Crops:
         images: uint8 (N, H, W, C).
         indices: for each image, its place in the list of names.
         failures: list of (place in the list of names, reason).
+        notes: the same, of what was read in part, as the first frame of an animation.
     """
 
     images: Any
     indices: list
     failures: list
+    notes: list
 
 
 def read_crops(folder, names, config, watch):
@@ -37,12 +41,16 @@ def read_crops(folder, names, config, watch):
         `Crops`; an image that can't be read is in its `failures`.
     """
 
+    notes = []
+
     def read(part):
-        return [_read(os.path.join(folder, name), config) for name in names[part]]
+        return [_read(folder, names, place, config, notes) for place in part]
 
     rows = make_rows((len(names), config.height, config.width, config.channels))
     indices, failures, place = [], [], 0
-    for results in map_ordered(read, cut_evenly(len(names), READ_TOGETHER)):
+    parts = cut_evenly(len(names), READ_TOGETHER)
+    parts = [range(part.start, part.stop) for part in parts]
+    for results in map_ordered(read, parts):
         for place, result in enumerate(results, place):
             if isinstance(result, ImageError):
                 failures.append((place, str(result)))
@@ -51,11 +59,17 @@ def read_crops(folder, names, config, watch):
                 indices.append(place)
         place += 1
         watch.update(len(results))
-    return Crops(rows[: len(indices)], indices, failures)
+    return Crops(rows[: len(indices)], indices, failures, sorted(notes))
 
 
-def _read(path, config):
+def _read(folder, names, place, config, notes):
+    path, size = os.path.join(folder, names[place]), (config.width, config.height)
     try:
-        return read_image(path, config.width, config.height, config.channels)
+        note = partial(_note, notes, place)
+        return read_image(path, *size, config.channels, note)
     except ImageError as error:
         return error
+
+
+def _note(notes, place, line):
+    notes.append((place, line))

@@ -1,27 +1,28 @@
 """Open and validate an HDF5 file of images, and read blocks of it.
 
-A file may come from a stranger: only a plain dataset inside the file itself is read,
-never one reached through a soft or external link, external storage or a virtual
-dataset, all of which can name other files (h5py follows each without asking).
 Everything here returns upright uint8 images with rows first.
 """
 import hashlib
-import os
-import stat
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
 
 from vae.config import LAYOUTS, MAX_SIDE
+from vae.container import (
+    DAMAGE,
+    check_chunks,
+    check_storage,
+    explain_damage,
+    find_dataset,
+    open_file,
+)
 from vae.errors import RefusedError, VaeError
-from vae.files import explain, printable
+from vae.files import printable
 
-MAX_CHUNK_BYTES = 64 << 20  # one chunk is decompressed at a time, whole
 TARGET_BLOCK_BYTES = 1 << 20  # what one read asks for, rounded to whole chunks
-MAX_FILL_FACTOR = 1100  # gzip reaches about 1030:1; more was declared, not written
+MAX_LAYOUT_BYTES = 64  # of the attribute that says which axis is which
 FINGERPRINT_BLOCKS = 64
-_DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # as h5py says it
 KINDS = "uint8, or float16, float32 or float64 between 0 and 1"
 
 
@@ -62,16 +63,16 @@ class ImageFile:
         """
         self.path, self.dataset_name = path, dataset_name
         self._name = f"{printable(path)}: dataset {dataset_name!r}"
-        self._file = _open_file(path)
+        self._file = open_file(path)
         try:
-            self._dataset = _find_dataset(self._file, printable(path), dataset_name)
+            self._dataset = find_dataset(self._file, printable(path), dataset_name)
             _check_form(self._dataset, self._name)
-            _check_storage(self._dataset, self._name)
+            check_storage(self._dataset, self._name)
             self.layout = _decide_layout(self._dataset, layout, size)
         except BaseException as error:
             self._file.close()
-            if isinstance(error, _DAMAGE):
-                reason = f"can't be read ({_reason(error)}), images expected"
+            if isinstance(error, DAMAGE):
+                reason = f"can't be read ({explain_damage(error)}), images expected"
                 raise RefusedError(f"{self._name}: {reason}") from error
             raise
         self.count, first, second, self.channels = self._dataset.shape
@@ -82,6 +83,18 @@ class ImageFile:
         image_bytes = self.height * self.width * self.channels
         wanted = max(1, TARGET_BLOCK_BYTES // image_bytes)
         self.block_rows = chunk * max(1, wanted // chunk)
+
+    @property
+    def notes(self):
+        """Lines for the user: how the axes were read, and chunks that are slow."""
+        chunks, shape = self._dataset.chunks, self._dataset.shape
+        advice = ""
+        if chunks and chunks[1:] != shape[1:]:
+            advice = (
+                f"{self._name}: chunks of {' x '.join(map(str, chunks))} split every"
+                " image, which is slow to read; repack it: prepare old.h5 new.h5"
+            )
+        return [note for note in (self.layout.note, advice) if note]
 
     def __enter__(self):
         return self
@@ -100,7 +113,7 @@ class ImageFile:
         except (OSError, RuntimeError) as error:
             raise VaeError(
                 f"{self._name}: images {start} to {stop - 1} can't be read"
-                f" ({_reason(error)}); copy the file again"
+                f" ({explain_damage(error)}); copy the file again"
             ) from error
         if block.dtype != np.uint8:
             self._check_range(block, start)
@@ -120,6 +133,16 @@ class ImageFile:
                 " floats between 0 and 1 expected; scale them, or store uint8"
             )
 
+    def check_index(self):
+        """Reads where each chunk lies, and the first and the last image.
+
+        Raises:
+            VaeError: any of it can't be read.
+        """
+        check_chunks(self._dataset, self._name)
+        for row in {0, self.count - 1}:
+            self.read(row, row + 1)
+
     def fingerprint(self):
         """Returns a SHA-256 over the form and up to 64 blocks spread over the file."""
         digest = hashlib.sha256(repr((self._dataset.shape, self.layout.name)).encode())
@@ -129,75 +152,6 @@ class ImageFile:
             start = int(block) * self.block_rows
             digest.update(self.read(start, min(start + self.block_rows, self.count)))
         return digest.hexdigest()
-
-
-def _reason(error):
-    text = str(error.args[-1] if error.args else error)
-    return printable(" ".join(text.split()))
-
-
-def _open_file(path):
-    name = printable(path)
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        reason = explain(error)
-        raise RefusedError(f"{name}: {reason}, an HDF5 file expected") from None
-    if not stat.S_ISREG(mode):  # opening a named pipe would wait for ever
-        what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
-        raise RefusedError(f"{name}: {what}, an HDF5 file expected")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise RefusedError(f"{name}: {_open_problem(path, str(error))}") from None
-
-
-def _open_problem(path, reason):
-    if os.path.getsize(path) == 0:
-        return "an empty file, an HDF5 file expected"
-    if not os.access(path, os.R_OK):
-        return "permission denied"
-    if "unable to lock" in reason:
-        return "another program is writing it; wait until it is done"
-    if "truncated" in reason:
-        return "truncated, a whole HDF5 file expected; copy it again"
-    return "not an HDF5 file; see the README for the format"
-
-
-def _find_dataset(file, path, name):
-    """Walks to the dataset part by part, through hard links only."""
-    here = file
-    for part in [part for part in name.split("/") if part]:
-        link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
-        if link is None:
-            raise RefusedError(
-                f"--hdf5-dataset-name: {name!r} found, one of the datasets in {path}"
-                f" expected: {_list_datasets(file)}"
-            )
-        if not isinstance(link, h5py.HardLink):
-            raise RefusedError(
-                f"{path}: {name!r} is a {type(link).__name__}, a dataset stored in the"
-                " file itself expected; copy it into one file"
-            )
-        here = here[part]
-    if not isinstance(here, h5py.Dataset):
-        raise RefusedError(
-            f"--hdf5-dataset-name: {name!r} is a group in {path}, one of its datasets"
-            f" expected: {_list_datasets(file)}"
-        )
-    return here
-
-
-def _list_datasets(file):
-    found = []
-
-    def collect(name, item):
-        if isinstance(item, h5py.Dataset):
-            found.append(f"{printable(name)} {item.shape}")
-        return True if len(found) == 20 else None
-
-    file.visititems(collect)  # hard links only
-    return ", ".join(sorted(found)) or "it holds none"
 
 
 def _check_form(dataset, name):
@@ -220,43 +174,13 @@ def _check_form(dataset, name):
         raise RefusedError(f"{name}: {dtype} values found, {KINDS} expected")
 
 
-def _check_storage(dataset, name):
-    if dataset.is_virtual or dataset.external:
-        kind = "virtual dataset" if dataset.is_virtual else "external storage"
-        raise RefusedError(
-            f"{name}: {kind} found, images stored in the file itself expected;"
-            " copy them into one file"
-        )
-    create = dataset.id.get_create_plist()
-    for index in range(create.get_nfilters()):
-        number = create.get_filter(index)[0]
-        if not h5py.h5z.filter_avail(number):
-            raise RefusedError(
-                f"{name}: compression filter {number} is not available here, gzip,"
-                " lzf or none expected; repack the file"
-            )
-    if dataset.chunks:
-        chunk_bytes = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
-        if chunk_bytes > MAX_CHUNK_BYTES:
-            raise RefusedError(
-                f"{name}: chunks of {chunk_bytes >> 20} MB found, at most"
-                f" {MAX_CHUNK_BYTES >> 20} MB expected; repack the file"
-            )
-    stored = dataset.id.get_storage_size()
-    if dataset.nbytes > MAX_FILL_FACTOR * stored:
-        raise RefusedError(
-            f"{name}: {dataset.nbytes} bytes declared and {stored} stored; it was"
-            " never written, or only in part"
-        )
-
-
 def _decide_layout(dataset, layout, size):
     """Which axis is the width: as told, as recorded, as asked for, or as documented."""
     _, first, second, _ = dataset.shape
     if layout != "auto":
         return Layout(layout == "width-first", "")
-    recorded = dataset.attrs.get("layout")
-    if isinstance(recorded, str) and recorded in LAYOUTS[1:]:
+    recorded = _read_layout(dataset)
+    if recorded in LAYOUTS[1:]:
         return Layout(recorded == "width-first", "")
     if first == second:
         return Layout(False, "")
@@ -271,6 +195,18 @@ def _decide_layout(dataset, layout, size):
         " high, the documented order; say --layout rows-first if they lie on their"
         " side",
     )
+
+
+def _read_layout(dataset):
+    """The attribute `layout` if it is one short text, else None."""
+    if "layout" not in dataset.attrs:
+        return None
+    stored = dataset.attrs.get_id("layout")
+    text = h5py.check_string_dtype(stored.dtype)
+    if not text or stored.shape != () or stored.get_storage_size() > MAX_LAYOUT_BYTES:
+        return None
+    found = dataset.attrs["layout"]
+    return found if isinstance(found, str) else None
 
 
 def _fits(width, height, wanted_width, wanted_height):

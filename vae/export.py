@@ -1,7 +1,13 @@
 """The model as a TensorFlow SavedModel, for programs that know nothing of ours."""
+import os
+import shutil
+
 import tensorflow as tf
 from keras import ops
 
+from vae.checkpoint import publish_folder
+from vae.errors import VaeError
+from vae.files import explain, printable
 from vae.losses import to_images
 from vae.model import VAE
 
@@ -67,3 +73,27 @@ def export_saved_model(config, arrays, folder):
         "reconstruct": named_reconstruct,
     }
     tf.saved_model.save(module, folder, signatures)
+
+
+def write_saved_model(config, arrays, output):
+    """Puts a SavedModel in place of the one that was there, whole or not at all.
+
+    Args:
+        config, arrays: as `export_saved_model` takes them.
+        output: the model directory.
+
+    Raises:
+        VaeError: it can't be written; an older one is still intact.
+    """
+    aside = os.path.join(output, ".tmp-saved_model")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        export_saved_model(config, arrays, aside)
+        publish_folder(aside, os.path.join(output, "saved_model"))
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        reason = explain(error) if isinstance(error, OSError) else error.message
+        raise VaeError(
+            f"{printable(output)}: the SavedModel can't be written"
+            f" ({' '.join(reason.split()):.200}); the rest of the model is whole"
+        ) from error

@@ -158,25 +158,42 @@ def replace_file(path, content, sync=False):
     Raises:
         VaeError: it can't be written; an older file is still intact.
     """
-    folder = os.path.dirname(path) or "."
-    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    replace_files({path: content}, sync)
+
+
+def replace_files(contents, sync=False):
+    """Writes files of one folder as `replace_file` does: all of them aside, then each.
+
+    Args:
+        contents: dict of path -> bytes.
+        sync: wait until the disk holds the files and their names.
+
+    Raises:
+        VaeError: one can't be written; unless it is for a name that another program
+            took away, all older files are still intact.
+    """
+    aside = {}
     try:
-        os.makedirs(folder, exist_ok=True)
-        # "x" is O_CREAT | O_EXCL, which follows no link at the last part of the path.
-        file = open(temporary, "xb")
-        try:
-            with file:
+        for path, content in contents.items():
+            folder = os.path.dirname(path) or "."
+            os.makedirs(folder, exist_ok=True)
+            temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+            # "x" is O_CREAT | O_EXCL, which follows no link at the end of a path.
+            with open(temporary, "xb") as file:
+                aside[path] = temporary
                 _write(file, content, sync)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        for path in contents:
+            os.replace(aside[path], path)
+            del aside[path]
         if sync:
             sync_folder(folder)
     except OSError as error:
         reason = explain(error)
         raise VaeError(f"{printable(path)}: can't be written ({reason})") from error
+    finally:
+        for temporary in aside.values():
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
 
 
 def _write(file, content, sync):

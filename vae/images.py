@@ -1,53 +1,22 @@
 """Pictures in and out: find, read, resize, write, and lay out in sheets.
 
-Image files are untrusted: only five formats are tried, whatever a file is called, and
-size is checked before pixels are decoded. An image is uint8 (H, W, C), C being 3 (RGB)
-or 1 (gray); this is the only place where pixels change range or size.
+An image is uint8 (H, W, C), C being 3 (RGB) or 1 (gray). Here and in `vae.decoder`,
+which reads the files, is the only place where pixels change range or size.
 """
 import io
-import logging
 import os
-import stat
-import warnings
+from functools import partial
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from vae.errors import RefusedError, VaeError
+from vae.decoder import decode, to_array
+from vae.errors import RefusedError
 from vae.files import explain, natural_key, printable, replace_file
 from vae.png import encode_png
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
-MAX_MEGAPIXELS = 64
-MAX_SIDE = 65535  # pixels; resizing a longer line takes memory out of all proportion
-MAX_BYTES = MAX_MEGAPIXELS * 10**6 * 4  # of a file; some readers load it whole
 PNG_LEVEL = 6  # fixed, so that equal pixels give equal files
-_PIXEL_LIMIT = f"the limit of {MAX_MEGAPIXELS} megapixels"
-_ORIENTATION_TAG = 0x0112  # EXIF
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
-
-# Pillow logs some damage that it raises for as well; without a handler that is printed.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-
-class ImageError(VaeError):
-    """An image can't be read; the message is the reason alone, without the path."""
 
 
 def find_images(folder):
@@ -95,7 +64,7 @@ def _list_folder(folder):
         ) from error
 
 
-def read_image(path, width, height, channels):
+def read_image(path, width, height, channels, note=None):
     """Reads one image file as pixels of a given size.
 
     The first frame is taken and turned upright by its EXIF orientation. Transparent
@@ -107,6 +76,7 @@ def read_image(path, width, height, channels):
         path: the file; only a regular file is opened.
         width, height: pixels of the result.
         channels: 3 for RGB, 1 for gray (luma).
+        note: called with a line if there are more frames than the first.
 
     Returns:
         uint8 array (height, width, channels).
@@ -114,94 +84,8 @@ def read_image(path, width, height, channels):
     Raises:
         ImageError: it is no image, too large, damaged or unreadable.
     """
-    try:
-        pixels = _decode(path, channels)
-    except ImageError:
-        raise
-    except Exception as error:  # Pillow raises nearly anything on damaged bytes
-        raise ImageError(_reason(error)) from error
-    return resize_image(pixels, width, height)
-
-
-def _decode(path, channels):
-    _check_file(os.stat(path))
-    with warnings.catch_warnings(), open(path, "rb") as file:
-        warnings.simplefilter("ignore")
-        _open(file).verify()  # the checksums of a PNG, which decoding ignores
-        image = _open(file)
-        image.load()
-        upright = _turn_upright(_to_rgb(image), image)
-    return _to_array(upright if channels == 3 else upright.convert("L"))
-
-
-def _check_file(status):
-    if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise ImageError(f"{kind}, not a file")
-    if status.st_size == 0:
-        raise ImageError("an empty file")
-    if status.st_size > MAX_BYTES:
-        raise ImageError(f"{status.st_size} bytes, over the limit of {MAX_BYTES}")
-
-
-def _open(file):
-    file.seek(0)
-    image = Image.open(file, formats=FORMATS)
-    width, height = image.size
-    if width * height > MAX_MEGAPIXELS * 10**6:
-        raise ImageError(f"{width}x{height} pixels, over {_PIXEL_LIMIT}")
-    if max(width, height) > MAX_SIDE:
-        raise ImageError(f"{width}x{height} pixels, over {MAX_SIDE} on one side")
-    return image
-
-
-def _reason(error):
-    text = " ".join(str(error).split())
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image (PNG, JPEG, BMP, WebP or TIFF)"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"too many pixels, over {_PIXEL_LIMIT}"
-    if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
-    if isinstance(error, OSError) and error.errno:
-        return explain(error)
-    return "truncated" if "truncated" in text.lower() else f"damaged ({text})"
-
-
-def _turn_upright(picture, source):
-    """Turns `picture` as the EXIF data of `source` says; broken EXIF says nothing."""
-    try:
-        turn = _UPRIGHT.get(source.getexif().get(_ORIENTATION_TAG))
-    except Exception:
-        return picture
-    return picture if turn is None else picture.transpose(turn)
-
-
-def _to_rgb(image):
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_levels(image)).convert("RGB")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    rgba, canvas = image.convert("RGBA"), Image.new("RGB", image.size)
-    canvas.paste(rgba, mask=rgba)
-    return canvas
-
-
-def _to_levels(image):
-    """Gray of more than 8 bits as uint8; Pillow's own conversion clips it to white."""
-    pixels = np.asarray(image)
-    top = 1 if image.mode == "F" else 65535
-    if not (pixels.min() >= 0 and pixels.max() <= top):  # catches NaN as well
-        raise ImageError(f"pixel values outside 0..{top}")
-    if image.mode == "F":
-        return to_uint8(pixels)
-    levels = (pixels.astype(np.int32) + 128) // 257
-    transparent = pixels == image.info.get("transparency", -1)
-    return np.where(transparent, 0, levels).astype(np.uint8)
-
-
-def _to_array(picture):
-    return np.array(picture).reshape(picture.height, picture.width, -1)
+    finish = partial(resize_image, width=width, height=height)
+    return decode(path, channels, finish, note)
 
 
 def resize_image(image, width, height):
@@ -214,7 +98,7 @@ def resize_image(image, width, height):
     if image.shape[:2] == (height, width):
         return image
     resized = _to_picture(image).resize((width, height), Image.Resampling.LANCZOS)
-    return _to_array(resized)
+    return to_array(resized)
 
 
 def _to_picture(image):

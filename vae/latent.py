@@ -4,7 +4,7 @@ import io
 import numpy as np
 
 from vae.errors import VaeError
-from vae.files import printable, replace_file
+from vae.files import printable
 from vae.reading import FEATURES
 
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
@@ -36,15 +36,15 @@ def nearest_to_average(z):
     return z[np.argmin(np.square(distance).sum(1))]
 
 
-def save_statistics(path, statistics):
-    """Writes statistics as an .npz file, whole or not at all."""
+def pack_statistics(statistics):
+    """Returns the bytes of an .npz file of statistics."""
     buffer = io.BytesIO()
     np.savez(buffer, **statistics)
-    replace_file(path, buffer.getvalue(), sync=True)
+    return buffer.getvalue()
 
 
 def load_statistics(path, latent_dim):
-    """Reads what `save_statistics` wrote, from a file that may be hostile.
+    """Reads what `pack_statistics` made, from a file that may be hostile.
 
     Raises:
         VaeError: it is missing, damaged, or of another size.

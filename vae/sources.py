@@ -7,18 +7,22 @@ another source of the same form.
 import os
 import stat
 import warnings
+from functools import partial
 
 import h5py
 import numpy as np
 from PIL import Image
 
 from vae.bitmap import read_bitmap_size, read_bitmaps
+from vae.container import find_rows
 from vae.data import ImageFile
+from vae.decoder import FORMATS, ImageError
 from vae.errors import RefusedError
 from vae.files import printable
 from vae.fit import fit_image
-from vae.images import FORMATS, ImageError, find_images, read_image
+from vae.images import find_images, read_image
 from vae.openface import find_csv, parse_crop, read_failed
+from vae.probe import probe_images
 
 UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
@@ -33,13 +37,14 @@ class Batch:
     Attributes:
         names, frames: lists, one item an image.
         failed: (name, reason) of what could not be read.
+        notes: the same of what was read in part, as the first frame of an animation.
         faceless: number of pictures without the face that was wanted.
     """
 
     def __init__(self, room, target):
         """Makes room for so many images of the target's shape."""
         self._images = np.empty((room, *target.shape), np.uint8)
-        self.names, self.frames, self.failed = [], [], []
+        self.names, self.frames, self.failed, self.notes = [], [], [], []
         self.faceless = 0
 
     @property
@@ -115,19 +120,27 @@ class PictureSource:
         read = dict(zip(taken, plain))
         for index, path in enumerate(paths):
             try:
-                image = read[index] if index in read else self._read(path, target)
+                note = partial(_note, batch, shown[index])
+                image = read.get(index)
+                if image is None:
+                    image = self._read(path, target, note)
                 batch.add(image, shown[index], frames[index])
             except ImageError as error:
                 batch.failed.append((shown[index], str(error)))
         return batch
 
-    def _read(self, path, target):
+    def _read(self, path, target, note):
         size = target.width, target.height
         if target.cut_face:
-            return fit_image(read_image(path, *(read_size(path) or size), 3), target)
+            size = read_size(path) or size
+            return fit_image(read_image(path, *size, 3, note), target)
         if target.fit != "stretch" and self._sizes != {size}:
             size = read_size(path) or size
-        return fit_image(read_image(path, *size, target.channels), target)
+        return fit_image(read_image(path, *size, target.channels, note), target)
+
+
+def _note(batch, name, line):
+    batch.notes.append((name, line))
 
 
 def open_folder(folder, min_confidence):
@@ -192,6 +205,7 @@ class FileSource:
         Raises:
             RefusedError: it is not what this tool reads.
         """
+        probe_images(path, dataset_name, ("source", "frame"))
         self._images = ImageFile(path, dataset_name, layout, size)
         self.title = printable(os.path.basename(path))
         self.count, self.channels = self._images.count, self._images.channels
@@ -205,13 +219,8 @@ class FileSource:
 
     def _find(self, name, accepts):
         """The dataset with a row an image, if it is there and in the file itself."""
-        if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
-            return None
-        found = self._file[name]
-        plain = isinstance(found, h5py.Dataset) and found.shape == (self.count,)
-        if not plain or found.is_virtual or found.external or not accepts(found.dtype):
-            return None
-        return found
+        found = find_rows(self._file, name, self.count)
+        return found if found is not None and accepts(found.dtype) else None
 
     def fingerprint(self):
         """Returns what tells these images from others; see `vae.data.ImageFile`."""

@@ -15,7 +15,7 @@ from vae.errors import RefusedError, VaeError
 from vae.files import explain, printable, replace_file
 
 SCHEMA = 1
-MAX_JSON_BYTES = 64 << 20
+MAX_JSON_BYTES = 64 << 20  # a history of a quarter of a million epochs
 
 
 def pack_arrays(arrays):
@@ -94,18 +94,22 @@ def write_json(path, values):
     replace_file(path, (json.dumps(values, indent=1) + "\n").encode(), sync=True)
 
 
-def read_json(path):
+def read_json(path, most=None):
     """Reads a JSON object of a known schema from a file that may be hostile.
+
+    Args:
+        path: the file.
+        most: bytes it may have, by default `MAX_JSON_BYTES`.
 
     Raises:
         RefusedError: it is missing, too large, not JSON or of another schema.
     """
-    name = printable(path)
+    name, most = printable(path), most or MAX_JSON_BYTES
     try:
         _check_kind(path)
         with open(path, "rb") as file:
-            content = file.read(MAX_JSON_BYTES + 1)
-        if len(content) > MAX_JSON_BYTES:
+            content = file.read(most + 1)
+        if len(content) > most:
             raise RefusedError(f"{name}: too large, a model's description expected")
         values = json.loads(content)
     except OSError as error:

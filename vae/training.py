@@ -5,7 +5,6 @@ the learning rate all follow from integers, so a resumed run needs arrays and a 
 """
 import math
 import platform
-from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -15,6 +14,7 @@ from keras import ops
 from vae.augment import invent
 from vae.errors import VaeError
 from vae.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
+from vae.progress import PARTS
 from vae.stream import count_batches, cut_batches
 
 WARMUP_STEPS = 50
@@ -23,7 +23,6 @@ CLIP_NORM = 1.0  # of the gradient of the loss a pixel value
 SIGMA_MEMORY = 0.99  # of the running noise level that validation and saving use
 EVALUATION_BATCH = 128
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
-PARTS = ("loss", "reconstruction_loss", "kl_loss")
 
 
 def resolve_precision(precision):
@@ -46,27 +45,6 @@ def _cpu_flags():
 def dtype_policy(precision):
     """Returns the Keras policy of a resolved precision; weights are always float32."""
     return "mixed_bfloat16" if precision == "bfloat16" else "float32"
-
-
-@dataclass
-class Progress:
-    """Where a run is: with the arrays, all that a resume needs.
-
-    Attributes:
-        step: optimizer steps done. epoch: epochs done. step_in_epoch: of the next one.
-        sums: of the losses of the steps in the unfinished epoch.
-        history: one dict an epoch. best: held-out loss of the best epoch, if any.
-        best_epoch: 1 is the first epoch. seconds: spent training.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    step_in_epoch: int = 0
-    sums: dict = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
-    history: list = field(default_factory=list)
-    best: float | None = None
-    best_epoch: int = 0
-    seconds: float = 0.0
 
 
 class Trainer:

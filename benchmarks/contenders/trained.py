@@ -9,9 +9,9 @@ from benchmarks.augmentation import without_augmentation  # noqa: E402
 from vae.alignment import measure  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.model import VAE  # noqa: E402
+from vae.progress import Progress  # noqa: E402
 from vae.stream import sample_rows  # noqa: E402
 from vae.training import (  # noqa: E402
-    Progress,
     Trainer,
     dtype_policy,
     fit,

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from vae.bundle import verify_bundle
 from vae.checkpoint import read_metadata
 from vae.checks.pictures import check_outputs
 from vae.config import EvaluateConfig, TrainConfig
@@ -66,6 +67,8 @@ def check(args):
     actor, count = None, 0
     if args.actor is not None:
         actor, count = _open_actor(args.actor, args.models, found)
+    for folder, (metadata, _) in zip(args.models, found):
+        verify_bundle(folder, metadata)
     return EvaluateRequest(
         args.models,
         models,

@@ -1,6 +1,7 @@
 """Checks that `sample` and `reconstruct` share: the model, and where pictures go."""
 import os
 
+from vae.bundle import verify_bundle
 from vae.checkpoint import read_metadata
 from vae.errors import RefusedError
 from vae.files import find_writable_folder, printable
@@ -10,7 +11,8 @@ def check_model(args):
     """Returns (metadata, `ModelConfig`) of the model directory.
 
     Raises:
-        RefusedError: it is none, or a size given on the command line is not its own.
+        RefusedError: it is none or damaged, or a size given on the command line is not
+            its own.
     """
     metadata, config = read_metadata(args.input)
     given = {
@@ -24,6 +26,7 @@ def check_model(args):
                 f"{option}: {wanted} found, {actual} expected: the model in"
                 f" {printable(args.input)} has it; leave the option out"
             )
+    verify_bundle(args.input, metadata)
     return metadata, config
 
 

@@ -12,6 +12,8 @@ from vae.config import CHANGEABLE_ON_RESUME, ModelConfig, TrainConfig, option_na
 from vae.data import ImageFile, count_held_out
 from vae.errors import RefusedError
 from vae.files import printable
+from vae.probe import probe_images
+from vae.progress import Progress
 from vae.stream import load_rows, spread_rows
 
 
@@ -49,15 +51,15 @@ def check(args):
     sizes = {"width": args.input_width, "height": args.input_height}
     model_wishes = ModelConfig.pick(vars(args) | sizes)
     if state:
-        model = _merge(_stored(ModelConfig, checkpoint, state, "model"), model_wishes)
-        config = _stored(TrainConfig, checkpoint, state, "config")
-        config = _merge(config, TrainConfig.pick(vars(args)))
+        stored_model, stored_config, _ = read_state(checkpoint, state)
+        model = _merge(stored_model, model_wishes)
+        config = _merge(stored_config, TrainConfig.pick(vars(args)))
         model_wishes = model.to_dict()
     else:
         config = TrainConfig(**TrainConfig.pick(vars(args)))
     file = _open(args.input, config, model_wishes)
-    if file.layout.note:
-        print(file.layout.note, file=sys.stderr)
+    for note in file.notes:
+        print(note, file=sys.stderr)
     sides = {"width": file.width, "height": file.height}
     model = ModelConfig(**sides | model_wishes | {"channels": file.channels})
     config = replace(config, layout=file.layout.name)
@@ -89,9 +91,18 @@ def _check_output(args):
     return None, None
 
 
-def _stored(kind, checkpoint, state, name):
+def read_state(checkpoint, state):
+    """Returns (`ModelConfig`, `TrainConfig`, `Progress`) of a checkpoint.
+
+    Args:
+        checkpoint: its folder. state: what its state.json holds; may be hostile.
+
+    Raises:
+        RefusedError: a value is of another kind or out of range.
+    """
+    kinds = {"model": ModelConfig, "config": TrainConfig, "progress": Progress}
     try:
-        return kind.from_dict(state.get(name))
+        return [kind.from_dict(state.get(name)) for name, kind in kinds.items()]
     except RefusedError as error:
         path = os.path.join(checkpoint, "state.json")
         raise RefusedError(f"{printable(path)}: {error}") from None
@@ -113,6 +124,7 @@ def _merge(stored, wishes):
 
 def _open(path, config, model_wishes):
     size = model_wishes.get("width"), model_wishes.get("height")
+    probe_images(path, config.hdf5_dataset_name)
     return ImageFile(path, config.hdf5_dataset_name, config.layout, size)
 
 

@@ -120,6 +120,8 @@ def _fill(writer, request, stop):
             thumbnails.append(measures[0])
             sharpness.append(measures[1])
             failed += batch.failed
+            for name, line in batch.notes:
+                print(f"{name}: {line}", file=sys.stderr)
             written[source] += len(batch.names)
             faceless[source] += batch.faceless
             bar.update(len(batch.names) + len(batch.failed) + batch.faceless)

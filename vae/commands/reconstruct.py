@@ -8,9 +8,10 @@ from tqdm import tqdm
 
 from vae.alignment import Alignment, choose_method, find_codes
 from vae.crops import read_crops
+from vae.decoder import ImageError
 from vae.errors import VaeError
 from vae.files import printable, replace_file
-from vae.images import ImageError, join_side_by_side, read_image, write_png
+from vae.images import join_side_by_side, read_image, write_png
 from vae.inference import load_actor
 from vae.latent import load_statistics
 from vae.metrics import psnr
@@ -28,7 +29,7 @@ def run(request):
         if request.latents is not None:
             _save_latents(request, crops, z_mean, z_log_var)
         _report(request, crops, decibel)
-    for index, reason in crops.failures:
+    for index, reason in crops.notes + crops.failures:
         print(f"{printable(request.inputs[index])}: {reason}", file=sys.stderr)
     if crops.failures:
         counts = f"{len(crops.failures)} of {len(request.inputs)}"

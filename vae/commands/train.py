@@ -3,7 +3,6 @@ import csv
 import io
 import os
 import platform
-import shutil
 import signal
 import sys
 import time
@@ -17,19 +16,21 @@ from tqdm import tqdm
 
 from vae import __version__
 from vae.alignment import measure
+from vae.bundle import write_bundle
 from vae.chart import draw_history
 from vae.checkpoint import clear, locked, restore, save_checkpoint, sweep
 from vae.errors import StoppedError, VaeError
-from vae.export import export_saved_model
+from vae.export import write_saved_model
 from vae.files import printable, replace_file
 from vae.images import make_grid, stack_pairs, write_png
 from vae.inference import Actor
-from vae.latent import save_statistics
+from vae.latent import pack_statistics
 from vae.model import VAE
+from vae.progress import Progress
 from vae.statistics import measure_codes
-from vae.storage import SCHEMA, pack_arrays, write_json
+from vae.storage import SCHEMA, pack_arrays
 from vae.stream import sample_rows
-from vae.training import Progress, Trainer, dtype_policy, fit, resolve_precision
+from vae.training import Trainer, dtype_policy, fit, resolve_precision
 
 PREVIEWS = 10  # a run, evenly spread
 PREVIEW_IMAGES = 8
@@ -95,10 +96,12 @@ class Session:
         rows, held_out = self.request.rows, self.request.held_out
         try:
             fit(self.trainer, self.progress, rows, held_out, self)
-        except VaeError as error:
-            if not isinstance(error, StoppedError):
-                self._save_checkpoint()
+        except StoppedError:
             raise
+        except VaeError as error:
+            self._save_checkpoint()
+            saved = f"{error} (the run is saved at step {self.progress.step})"
+            raise VaeError(saved) from error  # a bad image as well, which is refused
 
     def close(self):
         """Gives the terminal and the signals back."""
@@ -110,12 +113,7 @@ class Session:
         """Saves the last state and exports the best one."""
         self._save_checkpoint()
         self._say("exporting the best epoch")
-        aside = os.path.join(self.output, ".tmp-saved_model")
-        final = os.path.join(self.output, "saved_model")
-        shutil.rmtree(aside, ignore_errors=True)
-        export_saved_model(self.request.model, self.best, aside)
-        shutil.rmtree(final, ignore_errors=True)
-        os.rename(aside, final)
+        write_saved_model(self.request.model, self.best, self.output)
         best = self.progress.history[self.progress.best_epoch - 1]
         print(f"model: {printable(self.output)}")
         if "val_psnr" in best:
@@ -199,7 +197,11 @@ class Session:
         path = os.path.join(self.request.checkpoint, "arrays.h5")
         restore(self.trainer.arrays | best, path)
         self.best = {name[len("best/") :]: held.array for name, held in best.items()}
-        self.progress = Progress(**self.request.state["progress"])
+        self.progress = Progress.from_dict(self.request.state["progress"])
+        done = self.progress.epoch * self.trainer.batches + self.progress.step_in_epoch
+        if self.progress.step != done:
+            found = f"step {self.progress.step} found, {done} expected"
+            raise VaeError(f"{printable(path)}: {found}")
         if self.progress.history:
             self._write_history()
 
@@ -209,11 +211,14 @@ class Session:
             actor = Actor(self.request.model, self.best)
             rows = sample_rows(self.request.rows)
             statistics = measure_codes(actor, rows, self.config.seed)
-            save_statistics(os.path.join(self.output, "latent.npz"), statistics)
-            weights = os.path.join(self.output, "weights.h5")
-            replace_file(weights, pack_arrays(self.best), sync=True)
+            contents = {
+                "weights.h5": pack_arrays(self.best),
+                "latent.npz": pack_statistics(statistics),
+            }
+            write_bundle(self.output, self._metadata(), contents)
             self._exported = self.progress.best_epoch
-        write_json(os.path.join(self.output, "metadata.json"), self._metadata())
+        else:
+            write_bundle(self.output, self._metadata())
 
     def _metadata(self):
         best = self.progress.history[self.progress.best_epoch - 1]

@@ -1,0 +1,294 @@
+"""Peak memory and time of small files that ask for a lot: the tool's worst cases.
+
+    python benchmarks/bombs.py
+
+Each bomb is read by the tool in a process of its own. What is printed is its size, the
+most memory that process (or its child) held above one that reads a good file of the same
+kind, the processor time it took more than that one, and the first words of what it said.
+"""
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+# Run as a script, Python looks for modules beside this file and not above it.
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from vae.architecture import shape_arrays  # noqa: E402
+from vae.bundle import write_bundle  # noqa: E402
+from vae.config import ModelConfig  # noqa: E402
+from vae.latent import pack_statistics  # noqa: E402
+from vae.reading import FEATURES  # noqa: E402
+from vae.storage import pack_arrays  # noqa: E402
+
+RUN = """
+import os, resource, sys
+sys.path.insert(0, sys.argv[1])
+import vae.checks.prepare, vae.checks.sample, vae.latent
+from vae.cli import main
+from vae.errors import VaeError
+from vae.images import read_image
+path, kind, started = sys.argv[2], sys.argv[3], sum(os.times()[:4])
+try:
+    if kind == "image":
+        read_image(path, 112, 112, 3)
+    elif kind == "latent":
+        vae.latent.load_statistics(path, 30)
+    elif kind == "model":
+        main(["sample", "--walks", "1", "--output-dir", path + ".out", path])
+    else:
+        main(["prepare", path, path + ".out.h5"])
+    said = "read"
+except VaeError as error:
+    said = str(error)
+seconds = sum(os.times()[:4]) - started
+with open("/proc/self/status") as file:
+    own = [int(line.split()[1]) for line in file if line.startswith("VmHWM")]
+children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print("FIGURES", max(*own, children), seconds, said)
+"""
+
+
+def png(width, height, extra=b""):
+    """Returns a PNG of black rows, well packed."""
+    def chunk(name, data):
+        checked = name + data
+        return len(data).to_bytes(4) + checked + zlib.crc32(checked).to_bytes(4)
+
+    head = width.to_bytes(4) + height.to_bytes(4) + bytes((8, 0, 0, 0, 0))
+    packer = zlib.compressobj(9)
+    row = bytes(width + 1)
+    rows = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    parts = chunk(b"IHDR", head) + extra + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def text_chunk():
+    """Returns a PNG chunk of text that unpacks to 100 MB."""
+    data = b"a\0\0" + zlib.compress(bytes(100 << 20), 9)
+    checked = b"zTXt" + data
+    return len(data).to_bytes(4) + checked + zlib.crc32(checked).to_bytes(4)
+
+
+def encoded(form, size, **options):
+    """Returns a gray picture of one level in a format."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (9, 9, 9)).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def many_scans():
+    """Returns a JPEG of 64 megapixels whose last pass comes a thousand times."""
+    content = encoded("JPEG", (8000, 8000), progressive=True, quality=10)
+    last = content.rindex(b"\xff\xda")
+    scan = content[last:-2]
+    return content[:last] + scan * max(1, min(1000, (200 << 20) // len(scan))) + b"\xff\xd9"
+
+
+def hdf5(add):
+    """Returns a function that writes an HDF5 file with what `add` puts into it."""
+    def write(path):
+        with h5py.File(path, "w") as file:
+            add(file)
+
+    return write
+
+
+def declared(file):
+    """Declares a thousand million images and writes none."""
+    file.create_dataset("data", (10**9, 64, 64, 3), "u1", chunks=(1, 64, 64, 3))
+
+
+def giant_chunk(file):
+    """Writes one chunk that unpacks to 240 MB."""
+    data = file.create_dataset(
+        "data", (20_000, 64, 64, 3), "u1", chunks=(20_000, 64, 64, 3), compression=9
+    )
+    data[0] = 1
+
+
+def large_chunks(file):
+    """Writes chunks of the most that is taken, 64 MB, as floats."""
+    rows = (64 << 20) // (64 * 64 * 3 * 4)
+    shape = (rows, 64, 64, 3)
+    file.create_dataset("data", (4 * rows, 64, 64, 3), "f4", chunks=shape, compression=1)
+    for start in range(0, 4 * rows, rows):
+        file["data"][start : start + rows] = np.zeros(shape, "f4")
+
+
+def long_names(file):
+    """Writes origins of a quarter of a megabyte each."""
+    file.create_dataset("data", data=np.zeros((256, 8, 8, 3), "u1"))
+    names = file.create_dataset("source", (256,), h5py.string_dtype())
+    names[:] = "x" * (1 << 18)
+
+
+def long_layout(file):
+    """Writes an attribute of 32 MB where a word is expected."""
+    file.create_dataset("data", data=np.zeros((40, 8, 8, 3), "u1"))
+    file["data"].attrs["layout"] = "rows-first" * (3 << 20)
+
+
+def many_datasets(file):
+    """Writes a file of thirty thousand datasets, none of them the one looked for."""
+    for number in range(30_000):
+        file.create_dataset(f"{number}", data=0)
+
+
+def endless(path):
+    """Writes an attribute that is never read to its end."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=np.zeros((40, 8, 8, 3), "u1"))
+        file["data"].attrs["layout"] = "rows-first"
+    content = bytearray(path.read_bytes())
+    rest = content.index(b"GCOL") + 56
+    content[rest : rest + 2] = (3876).to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+def model(weights=None, text=None):
+    """Returns a function that writes a model directory."""
+    def write(path):
+        config = ModelConfig()
+        metadata = {"schema": 1, "model": config.to_dict()}
+        shapes = shape_arrays(config)
+        arrays = {name: np.zeros(shape, "f4") for name, shape in shapes.items()}
+        size = config.latent_dim
+        statistics = {name: np.zeros(size, "f4") for name in ("mean", "std", "neutral")}
+        statistics["covariance"] = np.zeros((size, size), "f4")
+        statistics["reader"] = np.zeros((FEATURES, size), "f4")
+        contents = {
+            "weights.h5": weights or pack_arrays(arrays),
+            "latent.npz": pack_statistics(statistics),
+        }
+        write_bundle(path, metadata, contents)
+        if text:
+            (path / "metadata.json").write_bytes(text)
+
+    return write
+
+
+def giant_array():
+    """Returns a file of weights with one array of 8 GB, packed to a few MB."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        chunks = (1 << 22,)
+        file.create_dataset("a", (1 << 31,), "f4", chunks=chunks, compression=9)
+    return buffer.getvalue()
+
+
+def latent_bomb(path):
+    """Writes statistics that unpack to four gigabytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        with file.open("mean.npy", "w", force_zip64=True) as member:
+            for _ in range(1024):
+                member.write(bytes(4 << 20))
+
+
+def put(content):
+    """Returns a function that writes bytes, made when they are needed."""
+    return lambda path: path.write_bytes(content())
+
+
+BOMBS = {  # name -> (kind, function that writes it); a good file comes first
+    "a good image": ("image", put(lambda: encoded("PNG", (112, 112)))),
+    "the largest image that is read, 8000x8000": (
+        "image",
+        put(lambda: encoded("PNG", (8000, 8000))),
+    ),
+    "PNG of 10000x10000": ("image", put(lambda: png(10_000, 10_000))),
+    "PNG of 20000x20000": ("image", put(lambda: png(20_000, 20_000))),
+    "PNG of 1x65535": ("image", put(lambda: png(1, 65_535))),
+    "PNG of 65535x900": ("image", put(lambda: png(65_535, 900))),
+    "PNG with 100 MB of text": ("image", put(lambda: png(9, 9, text_chunk()))),
+    "WebP of 16383x3900": ("image", put(lambda: encoded("WEBP", (16_383, 3_900)))),
+    "TIFF of 8000x8000, deflated": (
+        "image",
+        put(lambda: encoded("TIFF", (8000, 8000), compression="tiff_adobe_deflate")),
+    ),
+    "JPEG of 8000x8000 in a thousand passes": ("image", put(many_scans)),
+    "a good data file": (
+        "data",
+        hdf5(lambda f: f.create_dataset("data", data=np.zeros((40, 8, 8, 3), "u1"))),
+    ),
+    "HDF5 that declares 10^9 images": ("data", hdf5(declared)),
+    "HDF5 with a chunk of 240 MB": ("data", hdf5(giant_chunk)),
+    "HDF5 with the largest chunks, of floats": ("data", hdf5(large_chunks)),
+    "HDF5 with names of 256 KB": ("data", hdf5(long_names)),
+    "HDF5 with an attribute of 32 MB": ("data", hdf5(long_layout)),
+    "HDF5 with 30,000 datasets": ("data", hdf5(many_datasets)),
+    "HDF5 that never ends": ("data", endless),
+    "a good model": ("model", model()),
+    "weights that unpack to 8 GB": ("model", model(weights=giant_array())),
+    "metadata of 63 MB": (
+        "model",
+        model(text=b'{"schema": 1, "x": [' + b"[]," * (21 << 20) + b"0]}"),
+    ),
+    "metadata of 100,000 levels": ("model", model(text=b"[" * 100_000)),
+    "latent.npz that unpacks to 4 GB": ("latent", latent_bomb),
+}
+
+
+def explode(kind, path):
+    """Lets the tool read a file; returns (peak in MB, seconds, what it said)."""
+    command = [sys.executable, "-c", RUN, ROOT, path, kind]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    line = [line for line in found.stdout.splitlines() if line.startswith("FIGURES")]
+    if not line:
+        raise RuntimeError(found.stderr[-2000:])
+    _, peak, seconds, said = line[0].split(maxsplit=3)
+    if kind in ("data", "model"):
+        lines = [line for line in found.stderr.splitlines() if "error: " in line]
+        said = lines[-1] if lines else "read"
+    said = said.split("error: ")[-1].replace(f"{path}", "").lstrip("/:. ")
+    return int(peak) / 1024, float(seconds), said
+
+
+def find_size(path):
+    """Returns the bytes of a file, or of those in a folder."""
+    paths = path.rglob("*") if path.is_dir() else [path]
+    return sum(path.stat().st_size for path in paths)
+
+
+def main():
+    """Prints a row for each bomb."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", help="also write the figures to a file")
+    parser.add_argument("--only", default="", help="bombs whose name holds this")
+    options = parser.parse_args()
+    rows, base = [], None
+    print("| file | size, KB | memory, MB more | CPU seconds more | what is said |")
+    print("|---|---|---|---|---|")
+    for name, (kind, write) in BOMBS.items():
+        if options.only not in name and "good" not in name:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "bomb"
+            write(path)
+            size = find_size(path) / 1024
+            peak, seconds, said = explode(kind, path)
+        if "good" in name:
+            base = (peak, seconds) if kind != "latent" else base
+        more = peak - base[0], seconds - base[1]
+        rows.append({"name": name, "size": size, "memory": more[0], "seconds": more[1]})
+        cells = [name, f"{size:.0f}", f"{more[0]:.0f}", f"{more[1]:.1f}", said[:60]]
+        print(f"| {' | '.join(cells)} |", flush=True)
+    if options.json:
+        Path(options.json).write_text(json.dumps(rows, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Where a training is: with the arrays, all that a resume needs. Standard library."""
+from dataclasses import dataclass, field, fields
+
+from vae.errors import RefusedError
+
+PARTS = ("loss", "reconstruction_loss", "kl_loss")
+COUNTERS = ("step", "epoch", "step_in_epoch", "best_epoch")
+
+
+@dataclass
+class Progress:
+    """Counters and history of a run.
+
+    Attributes:
+        step: optimizer steps done. epoch: epochs done. step_in_epoch: of the next one.
+        sums: of the losses of the steps in the unfinished epoch.
+        history: one dict an epoch. best: held-out loss of the best epoch, if any.
+        best_epoch: 1 is the first epoch. seconds: spent training.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    step_in_epoch: int = 0
+    sums: dict = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    history: list = field(default_factory=list)
+    best: float | None = None
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def from_dict(cls, values):
+        """Builds it from a dictionary that may come from an untrusted file.
+
+        Raises:
+            RefusedError: a value is missing, unknown, or of another kind or range.
+        """
+        names = {item.name for item in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            found = sorted(values) if isinstance(values, dict) else values
+            raise _bad("fields", found, sorted(names))
+        for name in COUNTERS:
+            if type(values[name]) is not int or not 0 <= values[name] < 2**53:
+                raise _bad(name, values[name], "a count")
+        for name in ("seconds", "best"):
+            allowed = (float, int, type(None)) if name == "best" else (float, int)
+            if type(values[name]) not in allowed:
+                raise _bad(name, values[name], "a number")
+        _check_numbers("sums", values["sums"])
+        if set(values["sums"]) != set(PARTS):
+            raise _bad("sums", sorted(values["sums"]), sorted(PARTS))
+        _check_history(values["history"], values["epoch"], values["best_epoch"])
+        return cls(**values)
+
+
+def _check_history(history, epoch, best_epoch):
+    """Refuses a history that has not one row of numbers an epoch, in order."""
+    if not isinstance(history, list) or len(history) != epoch:
+        raise _bad("history", history, f"{epoch} rows")
+    if best_epoch > epoch or (epoch and not best_epoch):
+        raise _bad("best_epoch", best_epoch, f"one of {epoch} epochs")
+    for number, row in enumerate(history, 1):
+        _check_numbers(f"row {number} of history", row)
+        if row.get("epoch") != number or row.keys() != history[0].keys():
+            raise _bad(f"row {number} of history", sorted(row), "the next epoch")
+
+
+def _check_numbers(name, values):
+    """Refuses anything but a dictionary of names -> numbers."""
+    if not isinstance(values, dict):
+        raise _bad(name, values, "names and numbers")
+    for value in values.values():
+        if type(value) not in (int, float):
+            raise _bad(name, value, "a number")
+
+
+def _bad(name, found, expected):
+    return RefusedError(f"progress: {name} {found!r:.80} found, {expected} expected")
