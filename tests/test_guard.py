@@ -1,0 +1,41 @@
+"""Costs that must not creep in, held as counts: no clock, so no busy machine matters."""
+import pytest
+
+from benchmarks.faces import CHUNK_ROWS, write_sorted
+from benchmarks.guard import count_reads, count_step
+from vae import stream
+
+MOST_OPERATIONS = 3150  # 3,003 and a little
+MOST_COPIES = 400  # 368 and a little
+
+
+@pytest.fixture(scope="module")
+def step():
+    return count_step(batch=8)
+
+
+def test_the_step_is_traced_once_whatever_the_size_of_a_batch(step):
+    assert step["traces"] == 1
+
+
+def test_the_step_has_the_networks_products_and_no_more(step):
+    """18 convolutions and 3 dense layers, each with its gradients."""
+    operations = step["operations"]
+    for kind in ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"):
+        assert operations[kind] == 18
+    assert operations["MatMul"] == 9
+
+
+def test_the_step_has_few_small_operations(step):
+    assert sum(step["operations"].values()) < MOST_OPERATIONS
+    assert step["copies"] < MOST_COPIES
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["in memory", "from the file"])
+def test_an_epoch_reads_each_chunk_once(tmp_path, monkeypatch, held):
+    monkeypatch.setattr(stream, "HOLD_BYTES", 1 << 30 if held else 0)
+    path, chunks = tmp_path / "faces.h5", 8
+    write_sorted(str(path), chunks * CHUNK_ROWS)
+    found = count_reads(str(path))
+    assert found["bytes"] == found["dataset_bytes"]
+    assert found["calls"] <= chunks
