@@ -7,12 +7,13 @@ import pytest
 from conftest import make_faces, write_h5
 from PIL import Image
 
+from vae.bundle import write_bundle
 from vae.config import ModelConfig
 from vae.evaluation import Judge
 from vae.losses import LOG_SIGMA_RANGE
 from vae.metrics import psnr
 from vae.model import VAE
-from vae.storage import pack_arrays, read_json, write_json
+from vae.storage import pack_arrays, read_json
 
 
 @pytest.fixture
@@ -23,9 +24,10 @@ def blank_model(tiny_model, tmp_path):
     metadata = read_json(tiny_model / "metadata.json")
     config = ModelConfig(20, 24, 3, 3)
     metadata["model"] = config.to_dict()
-    write_json(folder / "metadata.json", metadata)
     arrays = {name: v.numpy() for name, v in VAE(config).arrays.items()}
-    (folder / "weights.h5").write_bytes(pack_arrays(arrays))
+    latent = (tiny_model / "latent.npz").read_bytes()  # which evaluate doesn't read
+    contents = {"weights.h5": pack_arrays(arrays), "latent.npz": latent}
+    write_bundle(folder, metadata, contents)
     return folder
 
 
