@@ -15,7 +15,7 @@ CHECKS |= {"cleaning", "detector", "fit", "openface", "sources", "video", "write
 ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
-    "alignment": {"errors", "latent", "reading", "registration", "workers"},
+    "alignment": {"errors", "images", "latent", "reading", "registration", "workers"},
     "architecture": set(),
     "augment": set(),
     "bitmap": set(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vae.errors import RefusedError
+from vae.images import to_float32
 from vae.latent import nearest_to_average
 from vae.reading import describe
 from vae.registration import register, warp
@@ -130,8 +131,7 @@ def _register(actor, images, statistics):
     place = register(average, variation, actor.average, actor.variation)
 
     def read(part):
-        faces = images[part].astype(np.float32) / 255
-        return describe(warp(faces, place)) @ statistics["reader"]
+        return describe(warp(to_float32(images[part]), place)) @ statistics["reader"]
 
     parts = cut_evenly(len(images), BATCH)
     z = np.concatenate(list(map_ordered(read, parts)))  # (N, Z)

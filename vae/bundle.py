@@ -10,7 +10,7 @@ import stat
 
 from vae.errors import RefusedError
 from vae.files import explain, printable, replace_files
-from vae.storage import write_json
+from vae.storage import digest, write_json
 
 NAMES = ("weights.h5", "latent.npz")
 
@@ -30,7 +30,7 @@ def write_bundle(folder, metadata, contents=None):
     before = _digests(folder)
     if contents is None:
         return write_json(path, metadata | {"files": before})
-    new = {name: _digest(contents[name]) for name in NAMES}
+    new = {name: digest(contents[name]) for name in NAMES}
     if before not in (None, new):
         write_json(path, metadata | {"files": new, "files_before": before})
     replace_files({os.path.join(folder, n): contents[n] for n in NAMES}, sync=True)
@@ -45,10 +45,6 @@ def _digests(folder):
         return None
 
 
-def _digest(content):
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
 def _digest_file(path, sizes=()):
     """The digest of a file; of one of another size than those told, its size alone."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would wait for ever
@@ -57,8 +53,8 @@ def _digest_file(path, sizes=()):
         found = os.fstat(file.fileno()).st_size
         if sizes and found not in sizes:
             return {"bytes": found, "sha256": None}
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": found, "sha256": digest}
+        hashed = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": found, "sha256": hashed}
 
 
 def verify_bundle(folder, metadata):
@@ -93,11 +89,11 @@ def _is_told(files):
         isinstance(files, dict)
         and set(files) == set(NAMES)
         and all(
-            isinstance(digest, dict)
-            and set(digest) == {"bytes", "sha256"}
-            and type(digest["bytes"]) is int
-            and isinstance(digest["sha256"], str)
-            for digest in files.values()
+            isinstance(one, dict)
+            and set(one) == {"bytes", "sha256"}
+            and type(one["bytes"]) is int
+            and isinstance(one["sha256"], str)
+            for one in files.values()
         )
     )
 

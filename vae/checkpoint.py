@@ -6,7 +6,6 @@ nothing here unpickles or executes what it reads. The newest checkpoint is found
 verifying, not by a pointer file that could be lost.
 """
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -17,7 +16,7 @@ import numpy as np
 from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
 from vae.files import explain, find_writable_folder, printable, sync_folder
-from vae.storage import SCHEMA, pack_arrays, read_json, unpack_arrays
+from vae.storage import SCHEMA, digest, pack_arrays, read_json, unpack_arrays
 
 try:
     import fcntl
@@ -115,7 +114,7 @@ def save_checkpoint(output, step, arrays, state):
         "arrays.h5": pack_arrays(arrays),
         "state.json": json.dumps({"schema": SCHEMA, **state}).encode(),
     }
-    hashes = {name: _digest(content) for name, content in files.items()}
+    hashes = {name: digest(content) for name, content in files.items()}
     manifest = {"schema": SCHEMA, "step": step, "files": hashes}
     files["MANIFEST.json"] = json.dumps(manifest, indent=1).encode()
     try:
@@ -131,10 +130,6 @@ def save_checkpoint(output, step, arrays, state):
     for old in list_checkpoints(output)[KEPT:]:
         with contextlib.suppress(OSError):  # one too many does no harm
             shutil.rmtree(_hide(os.path.join(folder, old)))
-
-
-def _digest(content):
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _write_folder(folder, files):
@@ -231,7 +226,7 @@ def _damage(folder, step):
             return "the manifest does not fit"
         for name in STATE_FILES:
             with open(os.path.join(folder, name), "rb") as file:
-                if _digest(file.read()) != manifest["files"][name]:
+                if digest(file.read()) != manifest["files"][name]:
                     return f"{name} is damaged"
     except OSError as error:
         return explain(error)

@@ -3,6 +3,7 @@
 What is read may come from a stranger: only arrays of the names and shapes asked for are
 taken, from inside the file itself, and JSON has a size limit and a schema number.
 """
+import hashlib
 import io
 import json
 import os
@@ -35,6 +36,11 @@ def pack_arrays(arrays):
 
 def _flat(name):
     return name.replace("/", ".")
+
+
+def digest(content):
+    """Returns the size and the SHA-256 of bytes, as JSON holds them."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def unpack_arrays(path, shapes):
