@@ -31,8 +31,8 @@ from vae.progress import Progress  # noqa: E402
 OPERATION = re.compile(r"([\w./\-]+):(_?[A-Z]\w+)")  # name:Type, as the profiler says
 PHASES = {  # and rest: losses, noise, augmentation, the input
     "backward": "gradient_tape",
-    "optimizer": "adam|global_norm",
-    "networks": "encoder|decoder|reader",
+    "optimizer": "Adam|global_norm",
+    "networks": "encoder|decoder",
 }
 MATRIX_SIDE, MATRIX_PRODUCTS = 2048, 8
 COPY_BYTES, COPIES = 256 << 20, 4

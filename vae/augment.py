@@ -2,9 +2,11 @@
 
 Mirrored faces, the upper half of one frame over the lower half of another, and faces
 whose features are moved a little. The actor hardly ever made these expressions, but a
-stranger may. All of it is a pure function of (seed, step), in a few large operations.
+stranger may. All of it is a pure function of (seed, step).
 """
+import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 FLIP_SHARE = 0.5
 JOIN_SHARES = {"light": 0.3, "full": 0.5}  # by --augment
@@ -48,31 +50,57 @@ def invent(images, augment, seed, step):
     """
     if augment == "none":
         return images
-    dice = Dice(seed, step)
-    flip = dice.happens(FLIP_SHARE, tf.shape(images)[0], 1, 1, 1)
-    images += flip * (images[:, :, ::-1] - images)
-    images = _join(dice, images, JOIN_SHARES[augment])
-    return _bend(dice, images) if augment == "full" else images
-
-
-def _join(dice, images, share):
-    """Puts the lower half of another image of the batch under some."""
-    count, height = tf.shape(images)[0], images.shape[1]
+    dice, count = Dice(seed, step), tf.shape(images)[0]
+    flip = dice.happens(FLIP_SHARE, count, 1, 1, 1)
     low, high = JOIN_ROWS
     seam = low + (high - low) * dice.uniform(count, 1, 1, 1)
+    joined = dice.happens(JOIN_SHARES[augment], count, 1, 1, 1)
+    if augment == "light":
+        return _join(_flip(images, flip), seam, joined)
+    points = dice.normal(count, CONTROL_POINTS, CONTROL_POINTS, 2)
+    points *= BEND * dice.happens(BEND_SHARE, count, 1, 1, 1)
+    return _bend(_join(_flip(images, flip), seam, joined), points)
+
+
+def _compiled(change):
+    """Makes one loop over the pixels of a dozen operations that each take one."""
+    return tf.function(change, jit_compile=True, autograph=False)
+
+
+@_compiled
+def _flip(images, flip):
+    """Mirrors the images whose `flip` (B, 1, 1, 1) is 1."""
+    return images + flip * (images[:, :, ::-1] - images)
+
+
+@_compiled
+def _join(images, seam, joined):
+    """Puts the lower half of another image of the batch under some.
+
+    Args:
+        images: (B, H, W, C).
+        seam: where the halves meet, as a share of the height, (B, 1, 1, 1).
+        joined: 1 for the images that get another half, else 0, (B, 1, 1, 1).
+    """
+    height = images.shape[1]
     rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
     lower = tf.reshape(rows, (1, height, 1, 1)) - seam
-    lower = tf.clip_by_value(lower / JOIN_SOFTNESS + 0.5, 0.0, 1.0)  # (B, H, 1, 1)
-    lower *= dice.happens(share, count, 1, 1, 1)
+    lower = joined * tf.clip_by_value(lower / JOIN_SOFTNESS + 0.5, 0.0, 1.0)
     return images + lower * (tf.roll(images, 1, axis=0) - images)
 
 
-def _bend(dice, images):
-    """Moves the features of some, smoothly: brows, the corners of a mouth."""
+@_compiled
+def _bend(images, points):
+    """Moves features smoothly: brows, the corners of a mouth.
+
+    Args:
+        images: (B, H, W, C).
+        points: how far control points move down and right, as a share of the size,
+            (B, P, P, 2).
+    """
     count, height, width, channels = tf.shape(images)[0], *images.shape[1:]
-    points = dice.normal(count, CONTROL_POINTS, CONTROL_POINTS, 2)
-    points *= BEND * dice.happens(BEND_SHARE, count, 1, 1, 1)
-    moved = tf.image.resize(points, (height, width), "bicubic")  # (B, H, W, 2)
+    down, across = _spread(height), _spread(width)
+    moved = tf.einsum("hp,bpqk,wq->bhwk", down, points, across)  # (B, H, W, 2)
     rows = tf.range(height, dtype=tf.float32)[:, None] + moved[..., 0] * height
     columns = tf.range(width, dtype=tf.float32) + moved[..., 1] * width
     rows = tf.clip_by_value(rows, 0.0, height - 1.0)
@@ -90,3 +118,10 @@ def _bend(dice, images):
     top = pixels(0) + across * (pixels(1) - pixels(0))
     low = pixels(width) + across * (pixels(width + 1) - pixels(width))
     return top + down * (low - top)
+
+
+def _spread(size):
+    """Weights (size, P) that carry control points to pixels, bicubic."""
+    points = Image.fromarray(np.eye(CONTROL_POINTS, dtype=np.float32))
+    cubic = Image.Resampling.BICUBIC
+    return tf.constant(np.asarray(points.resize((CONTROL_POINTS, size), cubic)))

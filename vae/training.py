@@ -6,11 +6,11 @@ the learning rate all follow from integers, so a resumed run needs arrays and a 
 import math
 import platform
 
-import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from vae.adam import Adam
 from vae.augment import invent
 from vae.errors import VaeError
 from vae.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
@@ -59,15 +59,14 @@ class Trainer:
     def __init__(self, model, config, count):
         self.model, self.config = model, config
         self.batches = count_batches(count, config.batch_size)
-        self.optimizer = keras.optimizers.Adam(global_clipnorm=CLIP_NORM, name="adam")
-        self.optimizer.build(model.trainable_variables)
+        self.optimizer = Adam(model.trainable_variables, CLIP_NORM)
         self._pixels = math.prod(model.encoder.input_shape[1:])
         images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8)
         scalar = tf.TensorSpec((), tf.float32)
-        step = tf.TensorSpec((), tf.int32)
+        signature = [images, tf.TensorSpec((), tf.int32), scalar, scalar]
         # Nothing in them depends on a tensor's value but tf.cond, so that translating
         # their Python into graph code would only delay the first step.
-        self._step = tf.function(self._train, [images, step, scalar], autograph=False)
+        self._step = tf.function(self._train, signature, autograph=False)
         self._evaluate = tf.function(self._measure, [images], autograph=False)
 
     @property
@@ -90,8 +89,8 @@ class Trainer:
         Raises:
             VaeError: the loss or a gradient is not finite; the weights are as before.
         """
-        self.optimizer.learning_rate.assign(self.learning_rate(progress.step))
-        values = self._step(images, progress.step, self.beta(progress))
+        rate = self.learning_rate(progress.step)
+        values = self._step(images, progress.step, rate, self.beta(progress))
         values = [float(value) for value in values]
         if not all(map(math.isfinite, values)):
             raise VaeError(
@@ -115,7 +114,7 @@ class Trainer:
         done = progress.epoch + progress.step_in_epoch / self.batches
         return self.config.beta * min(1.0, done / self.config.kl_warmup)
 
-    def _train(self, images, step, beta):
+    def _train(self, images, step, rate, beta):
         images = ops.cast(images, "float32") / 255.0  # (B, H, W, C)
         images = invent(images, self.config.augment, self.config.seed, step)
         variables = self.model.trainable_variables
@@ -130,11 +129,11 @@ class Trainer:
             parts = self._parts(images, outputs, z_mean, z_log_var, sigma, beta)
             scaled = parts[0] / self._pixels
         gradients = tape.gradient(scaled, variables)
-        healthy = tf.math.is_finite(tf.linalg.global_norm(gradients))
-        healthy &= tf.math.is_finite(parts[0])
+        norm = tf.linalg.global_norm(gradients)
+        healthy = tf.math.is_finite(norm) & tf.math.is_finite(parts[0])
 
         def update():
-            self.optimizer.apply(gradients, variables)
+            self.optimizer.apply(gradients, norm, step, rate)
             memory = tf.where(step == 0, 0.0, SIGMA_MEMORY)
             self.model.sigma.assign(memory * self.model.sigma + (1 - memory) * sigma)
             return parts
