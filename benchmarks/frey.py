@@ -33,6 +33,7 @@ SETTINGS = {
     "--augment": "light",
     "--latent-dim": "64",
     "--epochs": "700",
+    "--batch-size": "128",
     "--learning-rate": "4e-3",
     "--kl-warmup": "20",
     "--precision": "float32",

@@ -8,18 +8,14 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.places import OURS, contender_path
+from benchmarks.reconstruct import FIGURES
 from benchmarks.settings import setting
-from benchmarks.turns import FRESH, Benchmark, Contender, Figure
+from benchmarks.turns import FRESH, Benchmark, Contender
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
 
 BLOCK = 250  # faces drawn at a time
-FIGURES = (
-    Figure("images_per_second", "img/s", "more"),
-    Figure("seconds", "s"),
-    Figure("peak_mib", "peak MiB"),
-)
 
 
 @dataclass(frozen=True)

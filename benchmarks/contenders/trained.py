@@ -1,11 +1,9 @@
 """Our own training loop, watched from outside: all that knows the tool's library."""
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.augmentation import without_augmentation  # noqa: E402
 from vae.alignment import measure  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.model import VAE  # noqa: E402
@@ -46,16 +44,16 @@ def build_trainer(shape, batch, latent_dim, augmented=True):
 
     Args:
         shape: (N, H, W, C) of the training images.
-        augmented: False turns augmentation off, where the tool has it.
+        augmented: False turns augmentation off.
     """
     count, height, width, channels = shape
-    config = TrainConfig(batch_size=batch, epochs=ENDLESS)
-    precision = resolve_precision(config.precision)
-    config = replace(config, precision=precision)
+    precision = resolve_precision(TrainConfig().precision)
+    settings = {"batch_size": batch, "epochs": ENDLESS, "precision": precision}
+    if not augmented:
+        settings["augment"] = "none"
+    config = TrainConfig(**settings)
     wanted = {"width": width, "height": height, "channels": channels}
     form = ModelConfig(**wanted, latent_dim=latent_dim)
-    if not augmented:
-        config, form = without_augmentation(config), without_augmentation(form)
     model = VAE(form, dtype_policy(precision))
     return Trainer(model, config, count)
 
