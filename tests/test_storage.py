@@ -132,14 +132,12 @@ def test_json_comes_back_as_it_was(tmp_path):
     assert read_json(tmp_path / "a.json") == values
 
 
-def test_json_that_is_too_large_is_refused(tmp_path, monkeypatch):
+def test_json_that_is_too_large_is_refused(tmp_path):
     write_json(tmp_path / "a.json", {"schema": 1})
     size = (tmp_path / "a.json").stat().st_size
-    monkeypatch.setattr(storage, "MAX_JSON_BYTES", size)
-    assert read_json(tmp_path / "a.json") == {"schema": 1}
-    monkeypatch.setattr(storage, "MAX_JSON_BYTES", size - 1)
+    assert read_json(tmp_path / "a.json", size) == {"schema": 1}
     with pytest.raises(RefusedError, match="a.json: too large, a model's description"):
-        read_json(tmp_path / "a.json")
+        read_json(tmp_path / "a.json", size - 1)
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["error", "kill"])

@@ -55,11 +55,12 @@ def invent(images, augment, seed, step):
     low, high = JOIN_ROWS
     seam = low + (high - low) * dice.uniform(count, 1, 1, 1)
     joined = dice.happens(JOIN_SHARES[augment], count, 1, 1, 1)
+    images = _join(_flip(images, flip), seam, joined)
     if augment == "light":
-        return _join(_flip(images, flip), seam, joined)
+        return images
     points = dice.normal(count, CONTROL_POINTS, CONTROL_POINTS, 2)
     points *= BEND * dice.happens(BEND_SHARE, count, 1, 1, 1)
-    return _bend(_join(_flip(images, flip), seam, joined), points)
+    return _bend(images, points)
 
 
 def _compiled(change):
@@ -99,8 +100,8 @@ def _bend(images, points):
             (B, P, P, 2).
     """
     count, height, width, channels = tf.shape(images)[0], *images.shape[1:]
-    down, across = _spread(height), _spread(width)
-    moved = tf.einsum("hp,bpqk,wq->bhwk", down, points, across)  # (B, H, W, 2)
+    spread = _spread(height), _spread(width)
+    moved = tf.einsum("hp,wq,bpqk->bhwk", *spread, points)  # (B, H, W, 2)
     rows = tf.range(height, dtype=tf.float32)[:, None] + moved[..., 0] * height
     columns = tf.range(width, dtype=tf.float32) + moved[..., 1] * width
     rows = tf.clip_by_value(rows, 0.0, height - 1.0)

@@ -131,12 +131,10 @@ class PictureSource:
 
     def _read(self, path, target, note):
         size = target.width, target.height
-        if target.cut_face:
+        channels = 3 if target.cut_face else target.channels
+        if target.cut_face or (target.fit != "stretch" and self._sizes != {size}):
             size = read_size(path) or size
-            return fit_image(read_image(path, *size, 3, note), target)
-        if target.fit != "stretch" and self._sizes != {size}:
-            size = read_size(path) or size
-        return fit_image(read_image(path, *size, target.channels, note), target)
+        return fit_image(read_image(path, *size, channels, note), target)
 
 
 def _note(batch, name, line):

@@ -100,17 +100,17 @@ def write_json(path, values):
     replace_file(path, (json.dumps(values, indent=1) + "\n").encode(), sync=True)
 
 
-def read_json(path, most=None):
+def read_json(path, most=MAX_JSON_BYTES):
     """Reads a JSON object of a known schema from a file that may be hostile.
 
     Args:
         path: the file.
-        most: bytes it may have, by default `MAX_JSON_BYTES`.
+        most: bytes it may have.
 
     Raises:
         RefusedError: it is missing, too large, not JSON or of another schema.
     """
-    name, most = printable(path), most or MAX_JSON_BYTES
+    name = printable(path)
     try:
         _check_kind(path)
         with open(path, "rb") as file:
