@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vae.png import encode_png
+from vae.png import BAND_BYTES, encode_png
 
 
 def decode(content):
@@ -29,6 +29,14 @@ def test_every_pixel_comes_back(shape, seed, level):
     flat = np.full(shape, level, np.uint8)
     for image in (pixels, flat, pixels[::-1, ::-1]):
         np.testing.assert_array_equal(decode(encode_png(image)), image)
+
+
+@pytest.mark.parametrize("shape", [(300, 200, 3), (2, 60_000, 3), (3, 90_000, 1)])
+def test_every_pixel_of_a_large_image_comes_back(shape):
+    assert np.prod(shape) > 2 * BAND_BYTES
+    image = np.random.default_rng(0).integers(0, 256, shape).astype("u1")
+    image[::2] //= 16
+    np.testing.assert_array_equal(decode(encode_png(image)), image)
 
 
 @pytest.mark.parametrize("channels, mode", [(1, "L"), (3, "RGB")])

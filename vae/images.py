@@ -3,7 +3,6 @@
 An image is uint8 (H, W, C), C being 3 (RGB) or 1 (gray). Here and in `vae.decoder`,
 which reads the files, is the only place where pixels change range or size.
 """
-import io
 import os
 from functools import partial
 
@@ -16,7 +15,6 @@ from vae.files import explain, natural_key, printable, replace_file
 from vae.png import encode_png
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-PNG_LEVEL = 6  # fixed, so that equal pixels give equal files
 
 
 def find_images(folder):
@@ -105,7 +103,7 @@ def _to_picture(image):
     return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
 
 
-def write_png(path, image, repeats=False, sync=False):
+def write_png(path, image, sync=False):
     """Writes a PNG whole or not at all, in place of what was there.
 
     Equal pixels give equal bytes; nothing but pixels is stored.
@@ -113,18 +111,12 @@ def write_png(path, image, repeats=False, sync=False):
     Args:
         path: the file; missing folders are made, a link is replaced.
         image: uint8 (H, W, C), C 1 or 3.
-        repeats: it is a sheet or a chart, no face, and is packed with more care.
         sync: wait until the disk holds it.
 
     Raises:
         VaeError: it can't be written; an older file is still intact.
     """
-    if repeats:
-        content = io.BytesIO()
-        _to_picture(image).save(content, "PNG", compress_level=PNG_LEVEL)
-        replace_file(path, content.getvalue(), sync)
-    else:
-        replace_file(path, encode_png(image), sync)
+    replace_file(path, encode_png(image), sync)
 
 
 def make_grid(images, columns, gap=2):

@@ -53,7 +53,7 @@ def run(request):
         _commit(writer, dropped, request, stop)
     for kind, sheet in drawn.items():
         if sheet is not None:
-            write_png(request.sheets[kind], sheet, repeats=True)
+            write_png(request.sheets[kind], sheet)
     _report(request, writer.count - len(dropped), faceless, rows, examples)
     _list_failed(failed)
     return 1 if failed else 0

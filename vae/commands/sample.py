@@ -45,7 +45,7 @@ def run(request):
             sheet += list(images)
             bar.update(count)
     path = os.path.join(config.output_dir, SHEET_NAME)
-    write_png(path, make_grid(np.stack(sheet), columns=len(shown)), repeats=True)
+    write_png(path, make_grid(np.stack(sheet), columns=len(shown)))
     print(f"{pictures} pictures in {printable(config.output_dir)}")
     print(f"all at a glance: {printable(path)}")
     return 0

@@ -249,7 +249,7 @@ class Session:
         path = os.path.join(self.output, "history.csv")
         replace_file(path, table.getvalue().encode())
         path = os.path.join(self.output, "history.png")
-        write_png(path, draw_history(history), repeats=True)
+        write_png(path, draw_history(history))
 
     def _write_preview(self, epoch):
         held_out = self.request.held_out
@@ -260,7 +260,7 @@ class Session:
         sheet = make_grid(stack_pairs(images, results), columns=len(images))
         digits = max(4, len(str(self.config.epochs)))
         name = f"epoch-{epoch:0{digits}}.png"
-        write_png(os.path.join(self.output, "previews", name), sheet, repeats=True)
+        write_png(os.path.join(self.output, "previews", name), sheet)
 
 
 class Held:
