@@ -31,7 +31,7 @@ ACTORS = ("actor", "actor_2")
 DRIVERS = ("drivers/a", "drivers/b", "drivers/c")
 METHODS = [name for name in ALIGNMENTS if name != "register"]  # auto registers them
 SIDE = ("--input-width", "64", "--input-height", "64")
-DRAWN_FRAMES, DRAWN_STRANGERS, DRAWN_EPOCHS = 1500, (1, 2, 3, 4, 5), "40"
+DRAWN_FRAMES, DRAWN_STRANGERS = 1500, (1, 2, 3, 4, 5)
 
 
 def main():
@@ -103,7 +103,7 @@ def score_drawn(folder):
     if not model.exists():
         draw = [sys.executable, ROOT / "examples" / "draw.py", data]
         subprocess.run([*draw, "--frames", str(DRAWN_FRAMES)], check=True)
-        run_tool("train", "--epochs", DRAWN_EPOCHS, data, model)
+        run_tool("train", data, model)
     for identity in DRAWN_STRANGERS:
         crops, output = folder / f"drawn-{identity}", folder / f"drawn-{identity}-as-0"
         played = perform(identity, 300)

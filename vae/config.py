@@ -107,7 +107,7 @@ class TrainConfig(_Config):
     hdf5_dataset_name: str = _limit("data")
     layout: str = _limit("auto", choices=LAYOUTS)
     batch_size: int = _limit(64, 1, 65536)  # images, at most
-    epochs: int = _limit(300, 1, 1_000_000)
+    epochs: int = _limit(500, 1, 1_000_000)
     learning_rate: float = _limit(2e-3, 0.0, 1e6)  # the peak of the schedule
     beta: float = _limit(1.0, 0.0, 1e6)  # weight of the KL term
     augment: str = _limit("full", choices=AUGMENTS)
