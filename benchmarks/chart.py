@@ -37,11 +37,11 @@ def _draw_panel(draw, top, panel):
     for x in sorted({x for x, _ in points}):
         place = across.place(x)
         draw.line((place, up.start, place, up.stop), GRID)
-        draw.text((place, up.start + 6), f"{x:g}", TEXT, font, anchor="ma")
+        draw.text((place, up.start + 6), _shorten(x), TEXT, font, anchor="ma")
     for y in up.ticks():
         place = up.place(y)
         draw.line((across.start, place, across.stop, place), GRID)
-        draw.text((across.start - 8, place), f"{y:g}", TEXT, font, anchor="rm")
+        draw.text((across.start - 8, place), _shorten(y), TEXT, font, anchor="rm")
     draw.text((LEFT, top + 8), panel.title, TEXT, ImageFont.load_default(14))
     for number, (name, curve) in enumerate(panel.curves.items()):
         colour = COLOURS[number]
@@ -50,6 +50,14 @@ def _draw_panel(draw, top, panel):
         draw.line(places, colour, width=2)
         for x, y in places:
             draw.ellipse((x - DOT, y - DOT, x + DOT, y + DOT), colour)
+
+
+def _shorten(value):
+    """Returns 1700000 as 1.7M, 2000 as 2k and 64 as 64: labels must not overlap."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
 
 
 class Axis:
