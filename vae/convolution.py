@@ -42,7 +42,7 @@ OUTPUT = np.array(
 
 def transform_kernel(kernel):
     """Returns a kernel (3, 3, C, K) as `convolve` takes it, (36, C, K)."""
-    turned = np.einsum("yi,xj,ijck->xyck", KERNEL, KERNEL, kernel)
+    turned = np.kron(KERNEL, KERNEL) @ kernel.swapaxes(0, 1).reshape(9, -1)
     return turned.reshape(-1, *kernel.shape[2:]).astype(np.float32)
 
 

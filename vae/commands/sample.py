@@ -40,12 +40,14 @@ def run(request):
         for walk, first, z in walks
         for part in cut_evenly(len(z), actor.block)
     )
+    path = os.path.join(config.output_dir, SHEET_NAME)
+    room = min(config.walks, SHEET_WALKS) * len(shown)
     with tqdm(total=pictures, desc="sample", unit="img", delay=2) as bar:
         for count, images in map_ordered(draw, parts):
             sheet += list(images)
             bar.update(count)
-    path = os.path.join(config.output_dir, SHEET_NAME)
-    write_png(path, make_grid(np.stack(sheet), columns=len(shown)))
+            if len(images) and len(sheet) == room:  # what is left is drawn meanwhile
+                write_png(path, make_grid(np.stack(sheet), columns=len(shown)))
     print(f"{pictures} pictures in {printable(config.output_dir)}")
     print(f"all at a glance: {printable(path)}")
     return 0
