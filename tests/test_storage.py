@@ -11,7 +11,6 @@ from conftest import ROOT, make_faces, write_h5
 from test_checkpoint import MANY, Faults, Killed, save
 from test_refusals import refused  # noqa: F401, a fixture
 
-from vae import storage
 from vae.checkpoint import clear, describe_output, locked
 from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
