@@ -14,7 +14,13 @@ from test_refusals import refused  # noqa: F401, a fixture
 from vae.checkpoint import clear, describe_output, locked
 from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
-from vae.storage import pack_arrays, read_json, unpack_arrays, write_json
+from vae.storage import (
+    MAX_JSON_BYTES,
+    pack_arrays,
+    read_json,
+    unpack_arrays,
+    write_json,
+)
 
 ARRAYS = {
     "layer/kernel": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -132,11 +138,14 @@ def test_json_comes_back_as_it_was(tmp_path):
 
 
 def test_json_that_is_too_large_is_refused(tmp_path):
-    write_json(tmp_path / "a.json", {"schema": 1})
-    size = (tmp_path / "a.json").stat().st_size
-    assert read_json(tmp_path / "a.json", size) == {"schema": 1}
-    with pytest.raises(RefusedError, match="a.json: too large, a model's description"):
-        read_json(tmp_path / "a.json", size - 1)
+    path, content = tmp_path / "a.json", b'{"schema": 1}'
+    reason = "a.json: too large, a model's description"
+    for most, limit in ((MAX_JSON_BYTES, {}), (50, {"most": 50})):
+        path.write_bytes(content.ljust(most))
+        assert read_json(path, **limit) == {"schema": 1}
+        path.write_bytes(content.ljust(most + 1))
+        with pytest.raises(RefusedError, match=reason):
+            read_json(path, **limit)
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["error", "kill"])

@@ -42,7 +42,8 @@ OUTPUT = np.array(
 
 def transform_kernel(kernel):
     """Returns a kernel (3, 3, C, K) as `convolve` takes it, (36, C, K)."""
-    turned = np.kron(KERNEL, KERNEL) @ kernel.swapaxes(0, 1).reshape(9, -1)
+    across_first = kernel.swapaxes(0, 1).reshape(9, -1)  # (9, C * K)
+    turned = np.kron(KERNEL, KERNEL) @ across_first  # (36, C * K)
     return turned.reshape(-1, *kernel.shape[2:]).astype(np.float32)
 
 

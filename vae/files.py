@@ -176,8 +176,7 @@ def replace_files(contents, sync=False):
     try:
         for path, content in contents.items():
             folder = os.path.dirname(path) or "."
-            if not os.path.isdir(folder):
-                os.makedirs(folder, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
             # "x" is O_CREAT | O_EXCL, which follows no link at the end of a path.
             with open(temporary, "xb") as file:

@@ -95,12 +95,8 @@ def resize_image(image, width, height):
     """
     if image.shape[:2] == (height, width):
         return image
-    resized = _to_picture(image).resize((width, height), Image.Resampling.LANCZOS)
-    return to_array(resized)
-
-
-def _to_picture(image):
-    return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    return to_array(picture.resize((width, height), Image.Resampling.LANCZOS))
 
 
 def write_png(path, image, sync=False):
