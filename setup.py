@@ -19,6 +19,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=["vae", "vae.checks", "vae.commands"],
+    package_data={"vae": ["mouths.npz"]},
     install_requires=(HERE / "requirements.txt").read_text().split(),
     extras_require={
         "faces": FACES,

@@ -49,6 +49,7 @@ ARROWS = {  # module -> what it imports of ours
     "memorisation": set(),
     "metrics": set(),
     "model": {"architecture"},
+    "mouths": set(),
     "network": {"architecture", "convolution"},
     "openface": {"errors", "files"},
     "parsers": {"config"},
@@ -56,7 +57,7 @@ ARROWS = {  # module -> what it imports of ours
     "probe": {"container", "data", "errors", "files"},
     "progress": {"errors"},
     "quiet": set(),
-    "reading": {"filters", "registration"},
+    "reading": {"filters", "mouths", "registration"},
     "registration": {"filters"},
     "sources": {"bitmap", "container", "data", "decoder", "errors", "files", "fit"}
     | {"images", "openface", "probe"},

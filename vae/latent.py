@@ -5,7 +5,7 @@ import numpy as np
 
 from vae.errors import VaeError
 from vae.files import printable
-from vae.reading import FEATURES
+from vae.reading import EDGES, FEATURES
 
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 STEPS_AT_A_TIME = 64  # of a walk
@@ -66,6 +66,8 @@ def load_statistics(path, latent_dim):
             f"{printable(path)}: can't be read ({type(error).__name__}), the latent"
             " statistics that train wrote expected"
         ) from error
+    if found["reader"].shape == (EDGES, latent_dim):  # of a version that knew no mouths
+        found["reader"] = np.pad(found["reader"], ((0, FEATURES - EDGES), (0, 0)))
     for name, array in found.items():
         fits = array.shape == shapes[name] and array.dtype.kind == "f"
         if not fits or not np.isfinite(array).all():

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from vae.filters import area_matrix, blur_matrix
+from vae.mouths import MOUTHS, read_mouths
 from vae.registration import BLACK, WORK_SIZE
 
 CELL = 4  # pixels a side
@@ -18,13 +19,15 @@ SOFTNESS, NEIGHBOURHOOD, POOLING = 0.7, 8.0, 2.0  # blurs, in pixels
 FAINTEST = 0.05  # contrast, of 0..1, that is taken for noise
 MASK_SOFTNESS, MASK_SHARE = 3.0, 0.85  # pixels; cells nearer to its edge don't count
 RIDGE = 1.0  # of the features' mean power
-FEATURES = (WORK_SIZE // CELL) ** 2 * DIRECTIONS
+MOUTH_WEIGHT = 15.0  # of what mouths do, against the mean spread of an edge
+EDGES = (WORK_SIZE // CELL) ** 2 * DIRECTIONS
+FEATURES = EDGES + MOUTHS
 BLOCK = 256  # faces described together
 SMALLEST = 1e-8
 
 
 def describe(faces):
-    """Returns histograms of gradient directions.
+    """Returns histograms of gradient directions, and what is known of mouths.
 
     Args:
         faces: float32 (N, H, W, C), 0..1.
@@ -32,6 +35,12 @@ def describe(faces):
     Returns:
         float32 (N, FEATURES)
     """
+    edges = describe_edges(faces)
+    return np.concatenate([edges, read_mouths(edges)], axis=1)
+
+
+def describe_edges(faces):
+    """Returns histograms of gradient directions, (N, EDGES), of faces (N, H, W, C)."""
     parts = range(0, len(faces), BLOCK)
     found = [_describe(faces[start : start + BLOCK]) for start in parts]
     return np.concatenate(found)
@@ -75,19 +84,29 @@ def fit_reader(features, codes, average):
         float32 (FEATURES, Z). `describe(faces) @ kernel`, less its mean, is the code's
         distance from the average code, of the same spread over the actor's faces.
     """
-    features = features * _inside(average)
-    features -= features.mean(axis=0)
+    features = features - features.mean(axis=0)
+    weights = _weigh(features, _inside(average))
+    features *= weights
     codes = codes - codes.mean(axis=0)
     power = features.T @ features  # (F, F)
     ridge = RIDGE * np.trace(power) / len(power) + SMALLEST
     power[np.diag_indices_from(power)] += ridge
     kernel = np.linalg.solve(power, features.T @ codes)
     spread = np.square(features @ kernel).sum()
-    return (kernel * np.sqrt(np.square(codes).sum() / (spread + SMALLEST))).astype("f4")
+    kernel *= np.sqrt(np.square(codes).sum() / (spread + SMALLEST))
+    return (weights[:, None] * kernel).astype("f4")
+
+
+def _weigh(features, inside):
+    """Weights (FEATURES,): edges within the face as they are, mouths all alike."""
+    spread = features.std(axis=0)
+    usual = np.sqrt(np.square(spread[:EDGES] * inside).mean())
+    mouths = MOUTH_WEIGHT * usual / (spread[EDGES:] + SMALLEST)
+    return np.concatenate([inside, mouths])
 
 
 def _inside(average):
-    """1 for features (FEATURES,) of cells well within the face, else 0."""
+    """1 for edges (EDGES,) of cells well within the face, else 0."""
     down, across = (area_matrix(length, WORK_SIZE) for length in average.shape[:2])
     face = down @ average.mean(axis=-1) @ across.T > BLACK
     soft = blur_matrix(WORK_SIZE, MASK_SOFTNESS)[CELL // 2 :: CELL]
