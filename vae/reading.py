@@ -1,9 +1,10 @@
-"""Reads expressions without a network: from where edges are, and which way they run.
+"""Reads expressions from where edges are, which way they run, and what mouths do.
 
 A gray face becomes histograms of gradient directions in a grid of cells (Dalal and
 Triggs 2005), each gradient in units of the contrast around it. Skin, colour and light
 hardly change them, so what a linear map learns from one person's faces holds for
-another's, once features are in the same place. numpy only.
+another's, once features are in the same place. What one person's film can't teach, how
+a mouth that opens differs from one that smiles, `vae/mouths.py` knows. numpy only.
 """
 import math
 
