@@ -3,6 +3,8 @@ bent, lit and blurred in many ways, give a small network that `vae/mouths.py` re
 strangers with. `python examples/teach.py vae/mouths.npz` makes the file that is part
 of the package again, in about four minutes. No photograph is involved."""
 
+import argparse
+import io
 import sys
 from dataclasses import replace
 from multiprocessing import Pool
@@ -19,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from examples.faces import draw_face  # noqa: E402
 from examples.people import HAIRLINES, make_identity  # noqa: E402
 from examples.performance import Expression  # noqa: E402
+from vae.files import replace_file  # noqa: E402
 from vae.filters import blur_matrix, cubic_matrix  # noqa: E402
 from vae.reading import describe_edges  # noqa: E402
 from vae.registration import warp  # noqa: E402
@@ -53,14 +56,20 @@ SHARES = (0.3, 0.2, 0.2, 0.1, 0.1, 0.1)
 ROWS, COLUMNS = np.mgrid[0:SIDE, 0:SIDE] * 2 / (SIDE - 1) - 1  # half sides
 
 
-def main():
-    """Draws, teaches and writes; the path is the only argument."""
+def main(arguments=None):
+    """Draws, teaches and writes the file, in place of an older one."""
+    parser = argparse.ArgumentParser(description="Teach what drawn mouths do.")
+    parser.add_argument("output", metavar="OUT.npz", help="file to write")
+    path = parser.parse_args(arguments).output
+    if not Path(path).absolute().parent.is_dir():
+        parser.error(f"{path}: there is no folder {Path(path).parent}")
     with Pool() as pool:
         people = range(FIRST_PERSON, FIRST_PERSON + PEOPLE)
         found = list(tqdm(pool.imap(show_person, people), "draw", PEOPLE))
     features, truth = (np.concatenate(part) for part in zip(*found))
-    truth /= truth.std((0, 1))
-    np.savez_compressed(sys.argv[1], **fit_network(features, truth))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **fit_network(features, truth / truth.std((0, 1))))
+    replace_file(path, buffer.getvalue())
 
 
 def show_person(seed):

@@ -21,6 +21,22 @@ def test_mouths_of_the_unseen_are_read(identity):
         assert np.corrcoef(true, read[:, column])[0, 1] > 0.6, name
 
 
+@pytest.mark.tensorflow
+def test_teaching_makes_a_file_that_can_be_read(tmp_path, monkeypatch):
+    from examples import teach
+
+    from vae import mouths
+
+    monkeypatch.setattr(teach, "PEOPLE", 2)
+    monkeypatch.setattr(teach, "PASSES", 1)
+    monkeypatch.setattr(mouths, "PATH", tmp_path / "mouths.npz")
+    teach.main([str(tmp_path / "mouths.npz")])
+    mouths._load.cache_clear()
+    read = read_mouths(np.eye(3, EDGES, dtype="f4"))
+    mouths._load.cache_clear()
+    assert read.shape == (3, MOUTHS) and read.std(0).all()
+
+
 def test_of_nothing_nothing_is_read():
     assert not read_mouths(np.zeros((2, EDGES), "f4")).any()
 
