@@ -107,10 +107,11 @@ def score_drawn(folder):
     for identity in DRAWN_STRANGERS:
         crops, output = folder / f"drawn-{identity}", folder / f"drawn-{identity}-as-0"
         played = perform(identity, 300)
-        if not output.exists():
+        if not crops.exists():
             draw = [sys.executable, ROOT / "examples" / "draw.py", "--folder", crops]
             person = ["--identity", str(identity), "--seed", str(identity)]
             subprocess.run([*draw, *person, "--frames", "300"], check=True)
+        if not output.exists():
             run_tool("reconstruct", model, crops, output)
         paths = sorted(output.iterdir())
         results = np.stack([np.asarray(Image.open(path)) for path in paths])
