@@ -215,8 +215,9 @@ def fit_network(features, truth):
     rate = keras.optimizers.schedules.CosineDecay(RATE, batches)
     network.compile(keras.optimizers.AdamW(rate, weight_decay=1e-2), loss)
     network.fit(features.astype("f4"), truth, BATCH, PASSES, verbose=2)
-    names = ("hidden_kernel", "hidden_bias", "kernel", "bias")
-    arrays = hidden.get_weights() + last.get_weights()
+    kernel, _ = last.get_weights()  # a bias is the same for all faces of a person
+    names = ("hidden_kernel", "hidden_bias", "kernel")
+    arrays = (*hidden.get_weights(), kernel)
     return {name: array.astype(np.float16) for name, array in zip(names, arrays)}
 
 
