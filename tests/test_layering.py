@@ -55,6 +55,7 @@ ARROWS = {  # module -> what it imports of ours
     "parsers": {"config"},
     "png": set(),
     "probe": {"container", "data", "errors", "files"},
+    "processes": {"errors", "workers"},
     "progress": {"errors"},
     "quiet": set(),
     "reading": {"filters", "mouths", "registration"},

@@ -9,7 +9,8 @@ from vae.files import printable
 from vae.images import make_grid, write_png
 from vae.inference import load_actor
 from vae.latent import draw_walks, load_statistics
-from vae.workers import cut_evenly, map_ordered
+from vae.processes import map_forked
+from vae.workers import cut_evenly
 
 SHEET_WALKS = 30  # rows of the sheet, at most
 SHEET_STEPS = 20  # pictures of a row, at most
@@ -26,7 +27,7 @@ def run(request):
     sheet, pictures = [], config.walks * config.steps
 
     def draw(part):
-        walk, first, z = part  # at most a block of codes, for this thread alone
+        walk, first, z = part  # at most a block of codes: no threads of its own
         images = actor.decode(z)  # (S, H, W, C)
         for step, image in enumerate(images, first):
             name = name_picture(config, walk, step)
@@ -43,7 +44,7 @@ def run(request):
     path = os.path.join(config.output_dir, SHEET_NAME)
     room = min(config.walks, SHEET_WALKS) * len(shown)
     with tqdm(total=pictures, desc="sample", unit="img", delay=2) as bar:
-        for count, images in map_ordered(draw, parts):
+        for count, images in map_forked(draw, parts):
             sheet += list(images)
             bar.update(count)
             if len(images) and len(sheet) == room:  # what is left is drawn meanwhile
