@@ -72,6 +72,33 @@ def run_cli(capsys):
     return run
 
 
+@pytest.fixture
+def refused(run_cli, tmp_path, monkeypatch):
+    """Runs a command line in `tmp_path`; returns the reason of its one line."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
+    for name in [name for name in sys.modules if name.startswith("vae.commands.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+    def run(line, status=2):
+        before, command = snapshot(tmp_path), line.split()[0]
+        found, out, err = run_cli(*line.split())
+        start = f"vae.py {command}: error: "
+        assert (found, out, err.count("\n")) == (status, "", 1), err
+        assert err.startswith(start) and err.endswith("\n")
+        assert snapshot(tmp_path) == before
+        return err[len(start) : -1]
+
+    return run
+
+
+def snapshot(folder):
+    """Returns every path below a folder with its kind, size and time of change."""
+    stats = {path: os.lstat(path) for path in folder.rglob("*")}
+    return {p: (s.st_mode, s.st_size, s.st_mtime_ns) for p, s in stats.items()}
+
+
 def write_h5(path, images, name="data", **settings):
     """Writes images as an HDF5 file; returns its path."""
     with h5py.File(path, "w") as file:

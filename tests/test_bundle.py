@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from test_checkpoint import DAMAGES, MANY, Faults, Killed
 from test_latent import PLAIN
-from test_refusals import refused  # noqa: F401, a fixture
 
 from vae.architecture import shape_arrays
 from vae.bundle import NAMES, verify_bundle, write_bundle
@@ -81,7 +80,7 @@ def mixed():
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_row_51_damaged_arrays_are_refused(name, damage, model, refused):  # noqa: F811
+def test_row_51_damaged_arrays_are_refused(name, damage, model, refused):
     path = model / name
     DAMAGES[damage](path)
     message = refused("sample model")
@@ -95,7 +94,7 @@ def test_row_51_damaged_arrays_are_refused(name, damage, model, refused):  # noq
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_row_51_arrays_that_are_no_file_are_refused(make, model, refused):  # noqa: F811
+def test_row_51_arrays_that_are_no_file_are_refused(make, model, refused):
     (model / "weights.h5").unlink()
     make(model / "weights.h5")
     assert refused("sample model").startswith("model/weights.h5: not a regular file; t")
@@ -108,7 +107,7 @@ class Code:
         return os.mkdir, ("executed",)
 
 
-def test_row_51_a_pickle_is_never_loaded(model, refused):  # noqa: F811
+def test_row_51_a_pickle_is_never_loaded(model, refused):
     write_bundle(model, META, contents() | {"weights.h5": pickle.dumps(Code())})
     assert refused("sample model", status=1) == (
         "model/weights.h5: damaged; the weights of a model expected"
@@ -116,7 +115,7 @@ def test_row_51_a_pickle_is_never_loaded(model, refused):  # noqa: F811
     assert not os.path.exists("executed")
 
 
-def test_row_51_weights_that_are_not_finite_are_refused(model, refused):  # noqa: F811
+def test_row_51_weights_that_are_not_finite_are_refused(model, refused):
     shapes = shape_arrays(ModelConfig.from_dict(META["model"]))
     arrays = {name: np.full(shape, np.nan, "f4") for name, shape in shapes.items()}
     write_bundle(model, META, contents() | {"weights.h5": pack_arrays(arrays)})
@@ -139,7 +138,7 @@ FALSE = {
 
 
 @pytest.mark.parametrize("case", FALSE)
-def test_row_50_digests_of_another_form_are_refused(case, model, refused):  # noqa: F811
+def test_row_50_digests_of_another_form_are_refused(case, model, refused):
     text = json.dumps(META | {"files": FALSE[case]})
     (model / "metadata.json").write_text(text)
     assert refused("sample model") == (

@@ -4,7 +4,6 @@ from dataclasses import fields
 
 import pytest
 from conftest import make_faces, write_h5
-from test_refusals import refused  # noqa: F401, a fixture
 
 from vae.config import ModelConfig, SampleConfig, TrainConfig
 from vae.errors import RefusedError
@@ -40,7 +39,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_train_refuses_what_is_off_limits(option, refused, tmp_path):  # noqa: F811
+def test_train_refuses_what_is_off_limits(option, refused, tmp_path):
     write_h5(tmp_path / "in.h5", make_faces(12, 8, 8))
     message = refused(f"train {option} in.h5 out")
     assert message == f"{option.split()[0]}: {OPTIONS[option]}"

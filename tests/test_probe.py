@@ -5,7 +5,6 @@ import stat
 import h5py
 import pytest
 from conftest import make_faces, write_h5
-from test_refusals import refused  # noqa: F401, a fixture
 
 from vae import probe
 from vae.errors import RefusedError, VaeError
@@ -36,7 +35,7 @@ def write_endless(path):
 
 
 @pytest.mark.parametrize("line", ["train in.h5 out", "prepare in.h5 out.h5"])
-def test_row_24_an_endless_file_is_refused(line, refused, tmp_path, monkeypatch):  # noqa: F811
+def test_row_24_an_endless_file_is_refused(line, refused, tmp_path, monkeypatch):
     monkeypatch.setattr(probe, "CPU_SECONDS", 1)
     write_endless(tmp_path / "in.h5")
     assert refused(line) == FOR_EVER

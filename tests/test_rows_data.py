@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import ROOT, write_h5
-from test_refusals import PIXELS, refused  # noqa: F401, a fixture
+from test_refusals import PIXELS
 
 from vae.data import ImageFile
 from vae.errors import RefusedError
@@ -42,13 +42,13 @@ LINKS = {
 
 
 @pytest.mark.parametrize("case", LINKS)
-def test_row_20_no_link_is_followed(case, refused, tmp_path):  # noqa: F811
+def test_row_20_no_link_is_followed(case, refused, tmp_path):
     write(tmp_path / "in.h5", LINKS[case])
     message = refused("train in.h5 out")
     assert message.startswith("in.h5: 'data' is a ") and "Link, a dataset" in message
 
 
-def test_row_20_a_link_above_the_dataset_is_not_followed(refused, tmp_path):  # noqa: F811
+def test_row_20_a_link_above_the_dataset_is_not_followed(refused, tmp_path):
     write_h5(tmp_path / "secret.h5", PIXELS, "inner/data")
     os.utime(tmp_path / "secret.h5", (0, 1))
     out = h5py.ExternalLink("secret.h5", "/inner")
@@ -58,7 +58,7 @@ def test_row_20_a_link_above_the_dataset_is_not_followed(refused, tmp_path):  # 
     assert os.stat(tmp_path / "secret.h5").st_atime == 0  # it was not read
 
 
-def test_row_21_views_of_other_files_are_refused(refused, tmp_path):  # noqa: F811
+def test_row_21_views_of_other_files_are_refused(refused, tmp_path):
     write_h5(tmp_path / "secret.h5", PIXELS)
 
     def view(file):
@@ -85,7 +85,7 @@ def add_filtered(number, flags):
 
 
 @pytest.mark.parametrize("number", [32001, 307, 511])
-def test_row_23_an_unknown_filter_is_named(number, refused, tmp_path, monkeypatch):  # noqa: F811
+def test_row_23_an_unknown_filter_is_named(number, refused, tmp_path, monkeypatch):
     monkeypatch.setenv("HDF5_PLUGIN_PATH", str(tmp_path))
     optional = h5py.h5z.FLAG_OPTIONAL
     write(tmp_path / "in.h5", add_filtered(number, optional))
@@ -111,7 +111,7 @@ def test_row_23_the_filters_of_h5py_are_read(settings, tmp_path):
         np.testing.assert_array_equal(file.read(0, 12), PIXELS)
 
 
-def test_row_25_a_file_that_is_being_written_is_refused(refused, tmp_path):  # noqa: F811
+def test_row_25_a_file_that_is_being_written_is_refused(refused, tmp_path):
     path = write_h5(tmp_path / "in.h5", PIXELS)
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -141,7 +141,7 @@ def test_row_25_no_hdf5_program_can_write_a_file_that_is_read(tmp_path):
     assert writer.returncode == 1 and "lock" in writer.stderr
 
 
-def test_row_26_the_datasets_of_a_file_are_listed(refused, tmp_path):  # noqa: F811
+def test_row_26_the_datasets_of_a_file_are_listed(refused, tmp_path):
     with h5py.File(tmp_path / "in.h5", "w") as file:
         for number in range(30):
             file.create_dataset(f"{number:02}", data=PIXELS[:1])
@@ -164,7 +164,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_row_29_what_is_no_number_is_refused(case, refused, tmp_path):  # noqa: F811
+def test_row_29_what_is_no_number_is_refused(case, refused, tmp_path):
     add, message = ODD[case]
     write(tmp_path / "in.h5", add)
     assert refused("train in.h5 out").startswith(DATASET + message)

@@ -7,18 +7,19 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, make_faces, write_h5
+from conftest import ROOT, make_faces, snapshot, write_h5
 from PIL import Image
 from pictures import encode, noise
 from test_checkpoint import MANY, Faults, Killed, load, names_in, save
-from test_refusals import refused, snapshot  # noqa: F401, a fixture
 
 from vae.checkpoint import publish_folder
 from vae.config import ModelConfig
 from vae.crops import read_crops
 from vae.decoder import ImageError
 from vae.errors import VaeError
+from vae.files import replace_file
 from vae.images import find_images, read_image, write_png
+from vae.png import encode_png
 
 TOOL = [sys.executable, str(ROOT / "vae.py")]
 
@@ -39,7 +40,7 @@ def test_row_02_a_picture_that_ends_anywhere_is_the_old_or_the_new(kill, tmp_pat
         with pytest.MonkeyPatch.context() as patch:
             faults = Faults(patch, fatal_call, kill)
             try:
-                write_png(path, images[1], sync=True)
+                replace_file(path, encode_png(images[1]), sync=True)
             except (VaeError, Killed):
                 pass
         found.append(read_image(path, 8, 8, 3).tolist() == images[1].tolist())
@@ -90,7 +91,7 @@ LINES = ["train in.h5 out", "train in.h5 out/below", "prepare in.h5 out/a.h5"]
 
 @pytest.mark.parametrize("line", LINES)
 def test_row_11_a_folder_that_is_read_only_is_refused(
-    line, refused, tmp_path, monkeypatch  # noqa: F811
+    line, refused, tmp_path, monkeypatch
 ):
     write_h5(tmp_path / "in.h5", make_faces(12, 8, 8))
     (tmp_path / "out").mkdir()
@@ -174,7 +175,7 @@ def hash_below(folder):
 
 
 @pytest.mark.parametrize("output", ["crops/a.h5", "crops/new/a.h5", "link/a.h5"])
-def test_row_44_inputs_are_as_they_were(output, refused, tmp_path):  # noqa: F811
+def test_row_44_inputs_are_as_they_were(output, refused, tmp_path):
     (tmp_path / "crops").mkdir()
     (tmp_path / "link").symlink_to("crops")
     (tmp_path / "crops" / "a.png").write_bytes(encode(noise()))
@@ -183,7 +184,7 @@ def test_row_44_inputs_are_as_they_were(output, refused, tmp_path):  # noqa: F81
     assert hash_below(tmp_path) == before
 
 
-def test_row_45_an_existing_file_is_refused_and_intact(refused, tmp_path):  # noqa: F811
+def test_row_45_an_existing_file_is_refused_and_intact(refused, tmp_path):
     write_h5(tmp_path / "in.h5", make_faces(12, 8, 8))
     (tmp_path / "a.h5").write_bytes(b"precious")
     assert refused("prepare in.h5 a.h5").startswith("a.h5: already there; add to it")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from conftest import ROOT, make_faces, write_h5
 from test_checkpoint import MANY, Faults, Killed, save
-from test_refusals import refused  # noqa: F401, a fixture
 
 from vae.checkpoint import clear, describe_output, locked
 from vae.config import ModelConfig
@@ -209,7 +208,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("case", MODELS)
-def test_row_50_a_false_description_is_refused(case, refused, tmp_path):  # noqa: F811
+def test_row_50_a_false_description_is_refused(case, refused, tmp_path):
     make, message = MODELS[case]
     (tmp_path / "model").mkdir()
     make(tmp_path / "model" / "metadata.json")
@@ -235,7 +234,7 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("case", OUTPUTS)
-def test_train_refuses_an_output(case, refused, tmp_path):  # noqa: F811
+def test_train_refuses_an_output(case, refused, tmp_path):
     make, message = OUTPUTS[case]
     write_h5(tmp_path / "in.h5", make_faces(12, 8, 8))
     make(tmp_path / "out")

@@ -99,7 +99,7 @@ def resize_image(image, width, height):
     return to_array(picture.resize((width, height), Image.Resampling.LANCZOS))
 
 
-def write_png(path, image, sync=False):
+def write_png(path, image):
     """Writes a PNG whole or not at all, in place of what was there.
 
     Equal pixels give equal bytes; nothing but pixels is stored.
@@ -107,12 +107,11 @@ def write_png(path, image, sync=False):
     Args:
         path: the file; missing folders are made, a link is replaced.
         image: uint8 (H, W, C), C 1 or 3.
-        sync: wait until the disk holds it.
 
     Raises:
         VaeError: it can't be written; an older file is still intact.
     """
-    replace_file(path, encode_png(image), sync)
+    replace_file(path, encode_png(image))
 
 
 def make_grid(images, columns, gap=2):
