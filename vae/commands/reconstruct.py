@@ -15,7 +15,8 @@ from vae.images import join_side_by_side, read_image, write_png
 from vae.inference import load_actor
 from vae.latent import load_statistics
 from vae.metrics import psnr
-from vae.workers import cut_evenly, map_ordered
+from vae.processes import map_forked
+from vae.workers import cut_evenly
 
 
 def run(request):
@@ -79,7 +80,7 @@ def _write(request, crops, actor, z):
 
     decibel = []
     with _bar(len(z), "write") as bar:
-        for found in map_ordered(write, cut_evenly(len(z), actor.block)):
+        for found in map_forked(write, cut_evenly(len(z), actor.block)):
             decibel.append(found)
             bar.update(len(found))
     return np.concatenate(decibel)
