@@ -22,7 +22,7 @@ from examples.faces import draw_face  # noqa: E402
 from examples.people import HAIRLINES, make_identity  # noqa: E402
 from examples.performance import Expression  # noqa: E402
 from vae.files import replace_file  # noqa: E402
-from vae.filters import blur_matrix, cubic_matrix  # noqa: E402
+from vae.filters import blur, cubic_matrix  # noqa: E402
 from vae.reading import describe_edges  # noqa: E402
 from vae.registration import warp  # noqa: E402
 
@@ -142,8 +142,7 @@ def _disguise(faces, shift, random):
     gray = np.clip(gray, 1e-3, 1) ** np.exp(random.uniform(-0.5, 0.5))
     gray *= random.uniform(0.4, 1) * (1 + _wave(random, 4, 0.25) + _texture(random))
     gray *= np.stack([1 + _wave(random, 3, 0.06) for _ in gray])
-    soft = blur_matrix(SIDE, random.uniform(0.3, 1))
-    gray = soft @ gray @ soft.T
+    gray = blur(gray, random.uniform(0.3, 1))
     gray += random.uniform(0, 0.008) * random.normal(size=gray.shape)
     masked = gray * np.stack(list(_masks(random)))
     return masked[..., None].astype("f4")
@@ -173,8 +172,7 @@ def _texture(random):
     """What skin is like, (H, W)."""
     total = 0
     for sigma, size in ((1.0, 0.06), (3.0, 0.3)):
-        soft = blur_matrix(SIDE, sigma)
-        grain = soft @ random.normal(size=(SIDE, SIDE)) @ soft.T
+        grain = blur(random.normal(size=(SIDE, SIDE)), sigma)
         total = total + random.uniform(0, size) * grain
     return total
 

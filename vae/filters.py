@@ -1,4 +1,4 @@
-"""Matrices that resample or blur one axis of an image. numpy only."""
+"""Resampling and blurring of images, by a matrix for each axis. numpy only."""
 import numpy as np
 
 
@@ -18,6 +18,12 @@ def blur_matrix(length, sigma):
         np.exp(-((index[:, None] - where) ** 2) / (2 * sigma**2)) for where in mirrored
     )
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def blur(images, sigma):
+    """A Gaussian blur of square images (..., S, S), mirrored at their ends."""
+    matrix = blur_matrix(images.shape[-1], sigma)
+    return matrix @ images @ matrix.T
 
 
 def cubic_matrix(length, points):

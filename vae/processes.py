@@ -28,14 +28,15 @@ def map_forked(function, items):
         VaeError: a process was killed.
         What `function` raises; items that have not begun are then left.
     """
-    first = list(islice(items := iter(items), 2))
+    cores, items = count_cores(), iter(items)
+    first = list(islice(items, cores + 1))
     items = chain(first, items)
     if len(first) < 2 or sys.platform != "linux":
         yield from map_ordered(function, items)
         return
     helpers = {}
     try:
-        for _ in range(count_cores()):
+        for _ in range(min(cores, len(first))):  # one without an item is no help
             helper = _Helper(function)
             helpers[helper.pipe] = helper
         yield from _collect(helpers, enumerate(items))

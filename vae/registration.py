@@ -6,7 +6,7 @@ fitted so that the stranger's maps, warped, correlate with the actor's. numpy on
 """
 import numpy as np
 
-from vae.filters import area_matrix, blur_matrix, cubic_matrix
+from vae.filters import area_matrix, blur, cubic_matrix
 
 WORK_SIZE = 64  # pixels; maps are compared at this size, whatever the images' own
 GRID = 5  # control points along each side
@@ -39,8 +39,7 @@ def register(average, variation, actor_average, actor_variation):
     grid = np.zeros((2, GRID, GRID))
     moment, square, count = np.zeros_like(grid), np.zeros_like(grid), 0
     for scale in SCALES:
-        blur = blur_matrix(WORK_SIZE, scale)
-        source, target = blur @ ours @ blur.T, blur @ theirs @ blur.T
+        source, target = blur(ours, scale), blur(theirs, scale)
         for _ in range(STEPS):
             count += 1
             slope = _slope(grid, source, target)
@@ -89,11 +88,11 @@ def _maps(average, variation):
         _symmetric(_shrink(image.mean(axis=-1, dtype=np.float64)))
         for image in (average, variation)
     )
-    inside = _blurred((face > BLACK).astype(float), 1.0)
-    local = _blurred(face * inside, DETAIL) / (_blurred(inside, DETAIL) + 0.05)
+    inside = blur((face > BLACK).astype(float), 1.0)
+    local = blur(face * inside, DETAIL) / (blur(inside, DETAIL) + 0.05)
     detail = (face - local) * inside
-    contrast = np.sqrt(_blurred(detail**2, DETAIL) + 1e-4)
-    moving = energy / (_blurred(energy, NEIGHBOURHOOD) + 0.01)
+    contrast = np.sqrt(blur(detail**2, DETAIL) + 1e-4)
+    moving = energy / (blur(energy, NEIGHBOURHOOD) + 0.01)
     return np.stack([detail / contrast * inside, (moving - moving.mean()) * inside])
 
 
@@ -105,11 +104,6 @@ def _shrink(image):
 
 def _symmetric(image):
     return (image + image[:, ::-1]) / 2
-
-
-def _blurred(image, sigma):
-    blur = blur_matrix(len(image), sigma)
-    return blur @ image @ blur.T
 
 
 def _displacements(grid):
