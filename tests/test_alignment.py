@@ -43,7 +43,7 @@ def flat_images(count):
 
 def codes(method, images, strength=1.0, smooth=0.0, neutral=None):
     alignment = Alignment(method, strength, smooth)
-    return find_codes(FakeActor(), images, STATISTICS, alignment, neutral)[0]
+    return find_codes(FakeActor(), images, STATISTICS, alignment, neutral)
 
 
 def test_none_is_the_plain_encoder():

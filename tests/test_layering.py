@@ -16,7 +16,8 @@ ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
     "adam": set(),
-    "alignment": {"errors", "images", "latent", "reading", "registration", "workers"},
+    "alignment": {"errors", "images", "latent", "processes", "reading"}
+    | {"registration", "workers"},
     "architecture": set(),
     "augment": set(),
     "bitmap": set(),
@@ -29,7 +30,7 @@ ARROWS = {  # module -> what it imports of ours
     "config": {"errors"},
     "container": {"errors", "files"},
     "convolution": set(),
-    "crops": {"decoder", "images", "stream", "workers"},
+    "crops": {"decoder", "images", "processes", "stream", "workers"},
     "data": BASE | {"container"},
     "decoder": {"errors", "files"},
     "detector": {"faces", "quiet"},
@@ -43,7 +44,8 @@ ARROWS = {  # module -> what it imports of ours
     "fletcher": set(),
     "gallery": {"images"},
     "images": {"decoder", "errors", "files", "png"},
-    "inference": {"architecture", "errors", "images", "network", "storage", "workers"},
+    "inference": {"architecture", "errors", "images", "network", "processes"}
+    | {"storage", "workers"},
     "latent": {"errors", "files", "reading"},
     "losses": set(),
     "memorisation": set(),

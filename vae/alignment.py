@@ -11,9 +11,10 @@ import numpy as np
 from vae.errors import RefusedError
 from vae.images import to_float32
 from vae.latent import nearest_to_average
+from vae.processes import map_forked
 from vae.reading import describe
 from vae.registration import register, warp
-from vae.workers import cut_evenly, map_ordered
+from vae.workers import cut_evenly
 
 FEWEST = 8  # crops that a folder's statistics need
 STRANGER_POWER = 0.45  # of the actor's variance; measured: actors < 0.4, others > 0.5
@@ -81,7 +82,7 @@ def score_stranger(missing, variation):
 
 
 def find_codes(actor, images, statistics, alignment, neutral=None):
-    """Returns the codes of a folder of crops, and their uncertainty.
+    """Returns the codes of a folder of crops.
 
     Args:
         actor: see `vae.inference.Actor`.
@@ -92,7 +93,7 @@ def find_codes(actor, images, statistics, alignment, neutral=None):
             nearest to their average code.
 
     Returns:
-        z (N, Z), z_log_var (N, Z), float32.
+        z (N, Z) float32.
 
     Raises:
         RefusedError: there are too few crops for the method.
@@ -103,11 +104,12 @@ def find_codes(actor, images, statistics, alignment, neutral=None):
             f"--align: {method} found with {len(images)} crops, {FEWEST} or more of one"
             " person expected; use none"
         )
-    z, z_log_var = actor.encode(images)
-    centre = statistics["mean"]
     if method == "register":
         z = _register(actor, images, statistics)
-    elif method == "recentre":
+    else:
+        z, _ = actor.encode(images)
+    centre = statistics["mean"]
+    if method == "recentre":
         z = z - z.mean(0) + centre
     elif method == "standardise":
         z = (z - z.mean(0)) / (z.std(0) + SMALLEST) * statistics["std"] + centre
@@ -118,7 +120,7 @@ def find_codes(actor, images, statistics, alignment, neutral=None):
         z = z - rest + centre
     if method != "none":
         z = centre + alignment.strength * (z - centre)
-    return smooth_codes(z, alignment.smooth).astype(np.float32), z_log_var
+    return smooth_codes(z, alignment.smooth).astype(np.float32)
 
 
 def _register(actor, images, statistics):
@@ -134,7 +136,7 @@ def _register(actor, images, statistics):
         return describe(warp(to_float32(images[part]), place)) @ statistics["reader"]
 
     parts = cut_evenly(len(images), BATCH)
-    z = np.concatenate(list(map_ordered(read, parts)))  # (N, Z)
+    z = np.concatenate(list(map_forked(read, parts)))  # (N, Z)
     spread = np.square(statistics["std"]).sum() / max(z.var(0).sum(), SMALLEST)
     return (z - z.mean(0)) * min(np.sqrt(spread), MOST_GAIN) + statistics["mean"]
 

@@ -1,13 +1,13 @@
 """A folder of crops as one array: read on all cores, in memory or spilled to disk."""
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from vae.decoder import ImageError
+from vae.decoder import ImageError, LargeImageError
 from vae.images import read_image
+from vae.processes import map_forked
 from vae.stream import make_rows
-from vae.workers import cut_evenly, map_ordered
+from vae.workers import cut_evenly
 
 READ_TOGETHER = 16  # files that a core takes at a time
 
@@ -40,36 +40,34 @@ def read_crops(folder, names, config, watch):
     Returns:
         `Crops`; an image that can't be read is in its `failures`.
     """
-
-    notes = []
+    rows = make_rows((len(names), config.height, config.width, config.channels))
+    paths = [os.path.join(folder, name) for name in names]
 
     def read(part):
-        return [_read(folder, names, place, config, notes) for place in part]
+        return [_read(paths[place], rows[place], False) for place in part]
 
-    rows = make_rows((len(names), config.height, config.width, config.channels))
-    indices, failures, place = [], [], 0
+    failures, notes = {}, []
     parts = cut_evenly(len(names), READ_TOGETHER)
     parts = [range(part.start, part.stop) for part in parts]
-    for results in map_ordered(read, parts):
-        for place, result in enumerate(results, place):
-            if isinstance(result, ImageError):
-                failures.append((place, str(result)))
-            else:
-                rows[len(indices)] = result
-                indices.append(place)
-        place += 1
-        watch.update(len(results))
-    return Crops(rows[: len(indices)], indices, failures, sorted(notes))
+    for part, results in zip(parts, map_forked(read, parts)):
+        for place, (error, lines) in zip(part, results):
+            if isinstance(error, LargeImageError):  # one at a time
+                error, lines = _read(paths[place], rows[place])
+            if error:
+                failures[place] = str(error)
+            notes += [(place, line) for line in lines]
+        watch.update(len(part))
+    indices = [place for place in range(len(names)) if place not in failures]
+    for row, place in enumerate(indices if failures else []):
+        rows[row] = rows[place]
+    return Crops(rows[: len(indices)], indices, list(failures.items()), notes)
 
 
-def _read(folder, names, place, config, notes):
-    path, size = os.path.join(folder, names[place]), (config.width, config.height)
+def _read(path, row, allow_large=True):
+    """Reads an image into `row` (H, W, C); returns an error or None, and notes."""
+    (height, width, channels), notes = row.shape, []
     try:
-        note = partial(_note, notes, place)
-        return read_image(path, *size, config.channels, note)
+        row[:] = read_image(path, width, height, channels, notes.append, allow_large)
     except ImageError as error:
-        return error
-
-
-def _note(notes, place, line):
-    notes.append((place, line))
+        return error, notes
+    return None, notes

@@ -10,6 +10,7 @@ import os
 import stat
 import threading
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -22,6 +23,7 @@ MAX_MEGAPIXELS = 64
 MAX_SIDE = 65535  # pixels; resizing a longer line takes memory out of all proportion
 MAX_BYTES = MAX_MEGAPIXELS * 10**6 * 4  # of a file; some readers load it whole
 LARGE_PIXELS = 4 * 10**6  # pictures of more are decoded one at a time
+SIGNATURE_BYTES = 8  # of a PNG
 MAX_PASSES = 64  # over a JPEG; each takes as long as all of a plain one
 _PIXEL_LIMIT = f"the limit of {MAX_MEGAPIXELS} megapixels"
 _ORIENTATION_TAG = 0x0112  # EXIF
@@ -59,7 +61,11 @@ class ImageError(VaeError):
     """An image can't be read; the message is the reason alone, without the path."""
 
 
-def decode(path, channels, finish, note=None):
+class LargeImageError(ImageError):
+    """Decoding an image would take much memory."""
+
+
+def decode(path, channels, finish, note=None, allow_large=True):
     """Decodes an image file, upright; see `vae.images.read_image`.
 
     Args:
@@ -67,31 +73,34 @@ def decode(path, channels, finish, note=None):
         channels: 3 for RGB, 1 for gray (luma).
         finish: makes the pixels, uint8 (H, W, C), smaller.
         note: called with a line if there are more frames than the first.
+        allow_large: whether to decode what takes much memory, one at a time.
 
     Returns:
         What `finish` returns.
 
     Raises:
         ImageError: it is no image, too large, damaged or unreadable.
+        LargeImageError: it would take much memory, and that isn't allowed.
     """
     try:
-        return _decode(path, channels, finish, note)
+        return _decode(path, channels, finish, note, allow_large)
     except ImageError:
         raise
     except Exception as error:  # Pillow raises nearly anything on damaged bytes
         raise ImageError(_reason(error)) from error
 
 
-def _decode(path, channels, finish, note):
+def _decode(path, channels, finish, note, allow_large):
     _check_file(os.stat(path))
     with warnings.catch_warnings(), open(path, "rb") as file:
         warnings.simplefilter("ignore")
         image = _open(file)
         large = image.width * image.height > LARGE_PIXELS
+        if large and not allow_large:
+            raise LargeImageError(f"{image.width}x{image.height} pixels")
         with _one_large if large else contextlib.nullcontext():
-            image.verify()  # the checksums of a PNG, which decoding ignores
-            _check_passes(file)
-            return finish(_load(_open(file), channels, note))
+            _check_content(image.format, file)
+            return finish(_load(image, channels, note))
 
 
 def _load(image, channels, note):
@@ -113,7 +122,6 @@ def _check_file(status):
 
 
 def _open(file):
-    file.seek(0)
     image = Image.open(file, formats=FORMATS)
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 10**6:
@@ -123,9 +131,31 @@ def _open(file):
     return image
 
 
+def _check_content(kind, file):
+    """Refuses what decoding takes too long for, or wouldn't notice."""
+    place = file.tell()
+    if kind == "PNG":
+        file.seek(SIGNATURE_BYTES)
+        _check_sums(file)
+    else:
+        file.seek(0)
+        _check_passes(file)
+    file.seek(place)
+
+
+def _check_sums(file):
+    """Refuses a PNG with a wrong checksum, which decoding does not look at."""
+    while (head := file.read(8))[4:] != b"IEND":
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        content, found = file.read(length), file.read(4)
+        if len(found) < 4:
+            raise ImageError("truncated")
+        if zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big") != found:
+            raise ImageError(f"damaged (broken PNG file: wrong checksum in {kind!r})")
+
+
 def _check_passes(file):
     """Refuses a JPEG that sends its pixels over and over, each time a little better."""
-    file.seek(0)
     if file.read(2) == b"\xff\xd8":
         passes = file.read().count(b"\xff\xda")
         if passes > MAX_PASSES:
@@ -158,7 +188,7 @@ def _to_rgb(image):
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_to_levels(image)).convert("RGB")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     rgba, canvas = image.convert("RGBA"), Image.new("RGB", image.size)
     canvas.paste(rgba, mask=rgba)
     return canvas

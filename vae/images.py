@@ -62,7 +62,7 @@ def _list_folder(folder):
         ) from error
 
 
-def read_image(path, width, height, channels, note=None):
+def read_image(path, width, height, channels, note=None, allow_large=True):
     """Reads one image file as pixels of a given size.
 
     The first frame is taken and turned upright by its EXIF orientation. Transparent
@@ -75,15 +75,17 @@ def read_image(path, width, height, channels, note=None):
         width, height: pixels of the result.
         channels: 3 for RGB, 1 for gray (luma).
         note: called with a line if there are more frames than the first.
+        allow_large: whether to decode what takes much memory, one at a time.
 
     Returns:
         uint8 array (height, width, channels).
 
     Raises:
         ImageError: it is no image, too large, damaged or unreadable.
+        LargeImageError: it would take much memory, and that isn't allowed.
     """
     finish = partial(resize_image, width=width, height=height)
-    return decode(path, channels, finish, note)
+    return decode(path, channels, finish, note, allow_large)
 
 
 def resize_image(image, width, height):
@@ -156,10 +158,11 @@ def to_uint8(images):
     images = np.asarray(images)
     if images.dtype.kind in "biu":
         raise TypeError(f"{images.dtype} pixels found, floats in 0..1 expected")
-    levels = np.rint(images.astype(np.float32).clip(0, 1) * 255)
-    if np.isnan(levels).any():
+    levels = images.astype(np.float32, copy=False).clip(0, 1)
+    levels *= 255
+    if levels.size and np.isnan(levels.min()):
         raise ValueError("a pixel is not a number")
-    return levels.astype(np.uint8)
+    return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def to_float32(images):

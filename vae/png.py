@@ -52,19 +52,36 @@ def _filter(image, start, count):
     """
     rows = image[start : start + count]
     height, width, channels = rows.shape
-    known = np.zeros((height + 1, (width + 1) * channels), np.int16)
+    line = (width + 1) * channels
+    known = np.zeros((height + 1, line), np.uint8)
     known[1:, channels:] = rows.reshape(height, -1)
     if start:
         known[0, channels:] = image[start - 1].reshape(-1)
-    left, above = known[1:, :-channels], known[:-1, channels:]
-    corner = known[:-1, :-channels]
-    down, across = above - corner, left - corner
-    from_left, from_above = np.abs(down), np.abs(across)
-    from_corner = np.abs(down + across)
-    predicted = np.where(from_above <= from_corner, above, corner)
-    use_left = from_left <= np.minimum(from_above, from_corner)
-    np.copyto(predicted, left, where=use_left)
+    flat = known.reshape(-1)  # one stretch is quicker than many lines
+    corner, above = flat[: -line - channels], flat[channels:-line]
+    predicted = _predict(flat[line:-channels], above, corner)
+    flat[line + channels :] -= predicted
     filtered = np.empty((height, 1 + width * channels), np.uint8)
     filtered[:, 0] = PAETH
-    filtered[:, 1:] = known[1:, channels:] - predicted
+    filtered[:, 1:] = known[1:, channels:]
     return filtered
+
+
+def _predict(left, above, corner):
+    """Paeth's prediction, all in uint8: differences have no sign, and bits choose.
+
+    left + above is further from twice the corner than either alone from the corner,
+    unless the corner lies between the two.
+    """
+    from_left = np.maximum(above, corner) - np.minimum(above, corner)
+    from_above = np.maximum(left, corner) - np.minimum(left, corner)
+    nearest = np.minimum(from_left, from_above)
+    from_corner = np.maximum(from_left, from_above) - nearest
+    between = (above > corner) != (left > corner)
+    use_corner = between & (from_corner < nearest)
+    predicted = above ^ ((above ^ left) & _mask(from_left <= from_above))
+    return predicted ^ ((predicted ^ corner) & _mask(use_corner))
+
+
+def _mask(chosen):
+    return -chosen.view(np.uint8)  # all bits where chosen, else none

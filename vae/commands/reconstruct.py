@@ -25,10 +25,10 @@ def run(request):
     with _bar(len(request.inputs), "read") as bar:
         crops = read_crops(request.inputdir, request.inputs, request.model, bar)
     if crops.indices:
-        z_mean, z_log_var = _encode(request, crops, actor)  # (N, Z)
-        decibel = _write(request, crops, actor, z_mean)
+        z = _encode(request, crops, actor)  # (N, Z)
+        decibel = _write(request, crops, actor, z)
         if request.latents is not None:
-            _save_latents(request, crops, z_mean, z_log_var)
+            _save_latents(request, crops, z, actor.encode(crops.images)[1])
         _report(request, crops, decibel)
     for index, reason in crops.notes + crops.failures:
         print(f"{printable(request.inputs[index])}: {reason}", file=sys.stderr)
@@ -39,7 +39,7 @@ def run(request):
 
 
 def _encode(request, crops, actor):
-    """Returns the aligned codes of the crops, and their uncertainty; says how."""
+    """Returns the aligned codes of the crops; says how they were found."""
     path = os.path.join(request.folder, "latent.npz")
     statistics = load_statistics(path, request.model.latent_dim)
     config, method = request.config, request.config.align

@@ -1,0 +1,67 @@
+"""A folder of crops: in order whoever reads them, the broken ones told and left out."""
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from pictures import encode
+
+from vae import decoder, stream
+from vae.config import ModelConfig
+from vae.crops import read_crops
+
+COUNT, SIDE = 50, 8  # more files than one core takes at a time
+BROKEN = {0: "an empty file", 17: "not an image", 49: "truncated"}
+
+
+class Counter:
+    """What a progress bar is told."""
+
+    total = 0
+
+    def update(self, count):
+        """Counts files."""
+        self.total += count
+
+
+@pytest.fixture
+def names(tmp_path):
+    """Writes 50 pictures, each of the level of its number, three of them broken."""
+    names = [f"{number}.png" for number in range(COUNT)]
+    for number, name in enumerate(names):
+        picture = Image.new("RGB", (SIDE, SIDE), (number,) * 3)
+        (tmp_path / name).write_bytes(encode(picture))
+    (tmp_path / names[0]).write_bytes(b"")
+    (tmp_path / names[17]).write_bytes(b"hello")
+    content = (tmp_path / names[49]).read_bytes()
+    (tmp_path / names[49]).write_bytes(content[:-20])
+    return names
+
+
+@pytest.mark.parametrize("held", [stream.HOLD_BYTES, 0], ids=["memory", "file"])
+def test_crops_are_in_order_without_the_broken_ones(held, names, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "HOLD_BYTES", held)
+    watch = Counter()
+    crops = read_crops(str(tmp_path), names, ModelConfig(SIDE, SIDE), watch)
+    good = [number for number in range(COUNT) if number not in BROKEN]
+    assert crops.indices == good and watch.total == COUNT
+    assert crops.images.shape == (len(good), SIDE, SIDE, 3)
+    assert (crops.images == np.reshape(good, (-1, 1, 1, 1))).all()
+    assert [place for place, _ in crops.failures] == list(BROKEN)
+    for (_, reason), expected in zip(crops.failures, BROKEN.values()):
+        assert reason.startswith(expected)
+
+
+def test_large_pictures_are_decoded_by_this_process_alone(names, tmp_path, monkeypatch):
+    Image.new("RGB", (20, 20), (99, 99, 99)).save(tmp_path / names[30])
+    monkeypatch.setattr(decoder, "LARGE_PIXELS", 399)
+    decoded, load = [], decoder._load
+
+    def watched(image, *others):
+        decoded.append((os.getpid(), image.size))
+        return load(image, *others)
+
+    monkeypatch.setattr(decoder, "_load", watched)
+    crops = read_crops(str(tmp_path), names, ModelConfig(SIDE, SIDE), Counter())
+    assert (os.getpid(), (20, 20)) in decoded
+    assert (crops.images[crops.indices.index(30)] == 99).all()
