@@ -153,11 +153,11 @@ def measure(images):
     total = np.zeros(images.shape[1:])
     squares = np.zeros(images.shape[1:])
     for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH].astype(np.float64) / 255
+        batch = images[start : start + BATCH].astype(np.float32)  # whole numbers
         total += batch.sum(0)
         squares += np.square(batch).sum(0)
-    average = total / len(images)
-    variance = np.maximum(squares / len(images) - average**2, 0)
+    average = total / len(images) / 255
+    variance = np.maximum(squares / len(images) / 255**2 - average**2, 0)
     return average.astype(np.float32), np.sqrt(variance).astype(np.float32)
 
 

@@ -7,7 +7,7 @@ Gray 2015, arXiv 1509.09308), and errors of some 1e-6 of the largest value.
 """
 import numpy as np
 
-TILE = 4  # pixels a side that are computed together, from 6x6
+TILE, WINDOW = 4, 6  # pixels a side that are computed together, and from how many
 INPUT = np.array(
     [
         [4, 0, -5, 0, 1, 0],
@@ -42,13 +42,15 @@ OUTPUT = np.array(
 
 def transform_kernel(kernel):
     """Returns a kernel (3, 3, C, K) as `convolve` takes it, (36, C, K)."""
-    across_first = kernel.swapaxes(0, 1).reshape(9, -1)  # (9, C * K)
-    turned = np.kron(KERNEL, KERNEL) @ across_first  # (36, C * K)
+    turned = np.kron(KERNEL, KERNEL) @ kernel.reshape(9, -1)  # (36, C * K)
     return turned.reshape(-1, *kernel.shape[2:]).astype(np.float32)
 
 
 def convolve(x, kernel, bias, relu=False):
     """A 3x3 convolution that keeps the size, with zeros around.
+
+    Both passes down and across read overlapping tiles where they lie and write them
+    where the next step wants them: copies would take as long as the products.
 
     Args:
         x: float32 (H, W, B, C).
@@ -61,23 +63,28 @@ def convolve(x, kernel, bias, relu=False):
     rows, columns, count, channels = x.shape
     down, across = -(-rows // TILE), -(-columns // TILE)
     height, width = down * TILE, across * TILE
-    padded = np.zeros((height + 2, width + 2, count, channels), np.float32)
-    padded[1 : rows + 1, 1 : columns + 1] = np.maximum(x, 0) if relu else x
-    taken = [padded[at : at + height - 3 : TILE] for at in range(6)]
-    lines = _combine(INPUT, np.stack(taken))  # (6, h, W, B, C)
-    taken = [lines[:, :, at : at + width - 3 : TILE] for at in range(6)]
-    tiles = _combine(INPUT, np.stack(taken))  # (6, 6, h, w, B, C): x, y, ...
-    products = tiles.reshape(36, -1, channels) @ kernel  # (36, h*w*B, K)
-    lines = _combine(OUTPUT, products.reshape(6, -1)).reshape(TILE, 6, -1)
-    y = (OUTPUT @ lines).reshape(TILE, TILE, down, across, count, -1)
+    padded = np.zeros((height + 2, (width + 2) * count * channels), np.float32)
+    inner = padded.reshape(height + 2, width + 2, count, channels)
+    np.maximum(x, 0 if relu else -np.inf, out=inner[1 : rows + 1, 1 : columns + 1])
+    lines = INPUT @ _overlap(padded, down)  # (h, 6, W * B * C)
+    lines = lines.reshape(down, WINDOW, width + 2, -1)
+    tiles = np.empty((WINDOW, WINDOW, down, across, count * channels), np.float32)
+    np.matmul(INPUT, _overlap(lines, across), out=tiles.transpose(2, 0, 3, 1, 4))
+    products = tiles.reshape(WINDOW**2, -1, channels) @ kernel  # (36, h*w*B, K)
+    lines = OUTPUT @ products.reshape(WINDOW, -1)
+    lines = lines.reshape(TILE, WINDOW, down, across, -1).transpose(0, 2, 3, 1, 4)
+    y = np.empty((down, TILE, across, TILE, lines.shape[-1]), np.float32)
+    np.matmul(OUTPUT, lines, out=y.swapaxes(0, 1))
+    y = y.reshape(height, width, count, -1)
     y += bias
-    y = y.transpose(2, 1, 3, 0, 4, 5).reshape(height, width, count, -1)
     return y[:rows, :columns]
 
 
-def _combine(weights, parts):
-    """Sums of parts (N, ...) by weights (M, N): (M, ...)."""
-    return (weights @ parts.reshape(len(parts), -1)).reshape(-1, *parts.shape[1:])
+def _overlap(x, count):
+    """Views (..., N, L) as `count` windows, TILE apart: (..., count, 6, L)."""
+    *outer, step, item = x.strides
+    shape = *x.shape[:-2], count, WINDOW, x.shape[-1]
+    return np.ndarray(shape, x.dtype, x, strides=(*outer, TILE * step, step, item))
 
 
 def project(x, kernel, bias):
