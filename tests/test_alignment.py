@@ -116,8 +116,16 @@ def test_the_actors_own_crops_are_left_alone_and_a_strangers_are_not():
     assert method == "register"
     assert line == (
         "--align: register, for a stranger: what is never the actor's in these crops is"
-        " 1.33 of the actor's own variance (0.45 tells a stranger)"
+        " 1.33 of the actor's own variance (0.48 tells a stranger)"
     )
+
+
+@pytest.mark.parametrize("count, method", [(12, "none"), (100, "register")])
+def test_many_crops_tell_a_stranger_who_is_much_like_the_actor(count, method):
+    tinted = flat_images(count)
+    tinted[..., 2] = 24  # 0.30 of the variance
+    found, line = choose_method(FakeActor(), tinted)
+    assert found == method and " 0.30 of the actor's own variance" in line
 
 
 def test_what_is_missed_now_and_then_makes_no_stranger():

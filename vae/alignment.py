@@ -17,7 +17,9 @@ from vae.registration import register, warp
 from vae.workers import cut_evenly
 
 FEWEST = 8  # crops that a folder's statistics need
-STRANGER_POWER = 0.45  # of the actor's variance; measured: actors < 0.4, others > 0.5
+# What crops of the actor miss together, of the actor's variance: measured, at most 0.04
+# of hundreds of crops, and 0.38 of ten neighbours; strangers' 0.28 and more.
+COMMON_POWER, COMMON_POWER_OF_ONE = 0.15, 4.0
 PROBE = 256  # crops that decide, at most
 BATCH = 64
 SMALLEST = 1e-6
@@ -62,17 +64,25 @@ def choose_method(actor, images):
     probe = images[:: -(-len(images) // PROBE)]
     again = actor.decode(actor.encode(probe)[0])
     missing = measure(probe)[0] - measure(again)[0]  # (H, W, C)
-    power = score_stranger(missing, actor.variation)
-    is_stranger = power > STRANGER_POWER
+    power, limit = score_stranger(missing, actor.variation), limit_of(len(images))
+    is_stranger = power > limit
     method, who = ("register", "a stranger") if is_stranger else ("none", "the actor")
     return method, (
         f"--align: {method}, for {who}: what is never the actor's in these crops is"
-        f" {power:.2f} of the actor's own variance ({STRANGER_POWER} tells a stranger)"
+        f" {power:.2f} of the actor's own variance ({limit:.2f} tells a stranger)"
     )
 
 
+def limit_of(count):
+    """Returns the score above which so many crops are a stranger's.
+
+    The fewer crops, the more alike they may be, and so is what is missing in them.
+    """
+    return COMMON_POWER + COMMON_POWER_OF_ONE / count
+
+
 def score_stranger(missing, variation):
-    """Returns how much of a person is never the actor's; over `STRANGER_POWER`: much.
+    """Returns how much of a person is never the actor's; over `limit_of`: much.
 
     Args:
         missing: (H, W, C), average of images less that of their reconstructions, 0..1.

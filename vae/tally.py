@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae.alignment import FEWEST, STRANGER_POWER, score_stranger
+from vae.alignment import FEWEST, limit_of, score_stranger
 from vae.metrics import bits_per_dim, count_active, kl_per_dimension, psnr, ssim
 
 IMAGE_MEASURES = ("elbo", "reconstruction", "kl", "weighted", "psnr", "ssim")
@@ -116,7 +116,7 @@ class Tally:
         missing = self._missing / self.count
         score = float(score_stranger(missing, self._variation))
         summary["stranger_score"] = score if self.count >= FEWEST else None
-        summary["stranger_above"] = STRANGER_POWER
+        summary["stranger_above"] = limit_of(self.count)
         return summary
 
 

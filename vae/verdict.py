@@ -111,7 +111,8 @@ def format_details(summary):
         lines.append("stranger score: none, since the images are too few to tell by")
     else:
         who = "a stranger" if score > limit else "the actor"
-        lines.append(f"stranger score {score:.2f}: {who} (above {limit}, a stranger)")
+        above = f"(above {limit:.2f}, a stranger)"
+        lines.append(f"stranger score {score:.2f}: {who} {above}")
     if summary["bits"] is None:
         lines.append(
             "bits/dim: none, since bernoulli is not a probability of gray pixels; its"
