@@ -27,6 +27,7 @@ PLAIN = {
     "covariance": np.eye(3, dtype=np.float32),
     "neutral": np.zeros(3, np.float32),
     "reader": np.zeros((FEATURES, 3), np.float32),
+    "blink": np.zeros(3, np.float32),
 }
 
 
@@ -79,7 +80,8 @@ def test_far_codes_do_not_lose_their_deviation():
 
 def test_statistics_come_back_as_they_were(tmp_path):
     reader = np.arange(FEATURES * 6, dtype="f4").reshape(FEATURES, 6)
-    statistics = random_statistics() | {"reader": reader}
+    blink = np.arange(6, dtype="f4")
+    statistics = random_statistics() | {"reader": reader, "blink": blink}
     (tmp_path / "a.npz").write_bytes(pack_statistics(statistics))
     found = load_statistics(tmp_path / "a.npz", 6)
     assert found.keys() == PLAIN.keys()
@@ -93,6 +95,11 @@ def test_a_reader_that_knows_no_mouths_reads_as_it_did(tmp_path):
     found = load_statistics(tmp_path / "a.npz", 3)["reader"]
     assert found.shape == (FEATURES, 3) and not found[EDGES:].any()
     np.testing.assert_array_equal(found[:EDGES], old)
+
+
+def test_statistics_that_know_no_blinks_have_none(tmp_path):
+    (tmp_path / "a.npz").write_bytes(npz(blink=None))
+    assert load_statistics(tmp_path / "a.npz", 3)["blink"].tolist() == [0, 0, 0]
 
 
 class Code:
@@ -151,6 +158,7 @@ BAD_ARRAYS = {
     "std": np.zeros((3, 1)),
     "covariance": np.zeros(9),
     "neutral": np.zeros(3, int),
+    "blink": np.zeros((1, 3)),
 }
 
 

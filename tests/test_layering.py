@@ -16,11 +16,12 @@ ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
     "adam": set(),
-    "alignment": {"errors", "images", "latent", "processes", "reading"}
+    "alignment": {"blinks", "errors", "images", "latent", "processes", "reading"}
     | {"registration", "workers"},
     "architecture": set(),
     "augment": set(),
     "bitmap": set(),
+    "blinks": {"reading", "registration"},
     "bootstrap": set(),
     "bundle": {"errors", "files", "storage"},
     "chart": set(),
@@ -64,7 +65,7 @@ ARROWS = {  # module -> what it imports of ours
     "registration": {"filters"},
     "sources": {"bitmap", "container", "data", "decoder", "errors", "files", "fit"}
     | {"images", "openface", "probe"},
-    "statistics": {"augment", "images", "latent", "reading"},
+    "statistics": {"augment", "blinks", "images", "latent", "reading"},
     "storage": {"errors", "files"},
     "stream": {"errors", "files", "images"},
     "streams": set(),

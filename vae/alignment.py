@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vae.blinks import learn_blinks, view
 from vae.errors import RefusedError
 from vae.images import to_float32
 from vae.latent import nearest_to_average
 from vae.processes import map_forked
-from vae.reading import describe
+from vae.reading import EDGES, describe
 from vae.registration import register, warp
 from vae.workers import cut_evenly
 
@@ -143,12 +144,29 @@ def _register(actor, images, statistics):
     place = register(average, variation, actor.average, actor.variation)
 
     def read(part):
-        return describe(warp(to_float32(images[part]), place)) @ statistics["reader"]
+        features = describe(warp(to_float32(images[part]), place))
+        return features @ statistics["reader"], view(features[:, :EDGES])
 
-    parts = cut_evenly(len(images), BATCH)
-    z = np.concatenate(list(map_forked(read, parts)))  # (N, Z)
+    parts = map_forked(read, cut_evenly(len(images), BATCH))
+    z, views = (np.concatenate(column) for column in zip(*parts))  # (N, Z), (N, V)
+    misread, blinking = _part_blinks(views, statistics)
+    z -= misread
     spread = np.square(statistics["std"]).sum() / max(z.var(0).sum(), SMALLEST)
-    return (z - z.mean(0)) * min(np.sqrt(spread), MOST_GAIN) + statistics["mean"]
+    z = (z - z.mean(0)) * min(np.sqrt(spread), MOST_GAIN)
+    return z + blinking + statistics["mean"]
+
+
+def _part_blinks(views, statistics):
+    """Returns what the stranger's blinks are misread as, and the actor's, (N, Z) each.
+
+    The actor's reader takes blinks for what their edges are in the actor.
+    """
+    blinks = learn_blinks(views) if statistics["blink"].any() else None
+    if blinks is None:
+        return np.zeros((2, 1, 1))
+    shut = blinks.measure(views)[:, None]
+    misread = blinks.pattern @ statistics["reader"][:EDGES]
+    return shut * misread, shut * statistics["blink"]
 
 
 def measure(images):

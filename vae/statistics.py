@@ -2,11 +2,13 @@
 import numpy as np
 
 from vae.augment import invent
+from vae.blinks import learn_blinks, separate_blinks, view
 from vae.images import to_float32
 from vae.latent import summarise
-from vae.reading import describe, fit_reader
+from vae.reading import describe, describe_edges, fit_reader
 
 FACES, PASSES = 3072, 3  # invented, to learn reading from: at most, and of each image
+FILM = 2048  # of the actor's own faces, to find blinks in, at most
 BATCH = 128
 
 
@@ -28,7 +30,11 @@ def measure_codes(actor, rows, seed):
         faces = invent(to_float32(rows[chosen]), "full", seed, step).numpy()
         features.append(describe(faces))
         codes.append(actor.encode_floats(faces))
-    statistics["reader"] = fit_reader(
-        np.concatenate(features), np.concatenate(codes), actor.average
+    film = describe_edges(to_float32(rows[:: -(-len(rows) // FILM)]))
+    reader = fit_reader(
+        separate_blinks(np.concatenate(features), learn_blinks(view(film))),
+        np.concatenate(codes),
+        actor.average,
     )
+    statistics["reader"], statistics["blink"] = reader[:-1], reader[-1]
     return statistics
