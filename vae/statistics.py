@@ -30,11 +30,15 @@ def measure_codes(actor, rows, seed):
         faces = invent(to_float32(rows[chosen]), "full", seed, step).numpy()
         features.append(describe(faces))
         codes.append(actor.encode_floats(faces))
-    film = describe_edges(to_float32(rows[:: -(-len(rows) // FILM)]))
-    reader = fit_reader(
-        separate_blinks(np.concatenate(features), learn_blinks(view(film))),
-        np.concatenate(codes),
-        actor.average,
-    )
+    features = separate_blinks(np.concatenate(features), _find_blinks(rows))
+    reader = fit_reader(features, np.concatenate(codes), actor.average)
     statistics["reader"], statistics["blink"] = reader[:-1], reader[-1]
     return statistics
+
+
+def _find_blinks(rows):
+    """Returns the blinks in training images, or None."""
+    film = rows[:: -(-len(rows) // FILM)]
+    parts = (film[start : start + BATCH] for start in range(0, len(film), BATCH))
+    views = [view(describe_edges(to_float32(part))) for part in parts]
+    return learn_blinks(np.concatenate(views))
