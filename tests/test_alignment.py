@@ -12,7 +12,7 @@ STATISTICS = {
     "std": np.array([2.0, 0.5]),
     "neutral": np.array([0.5, 0.5]),
     "reader": RNG.normal(size=(FEATURES, 2)).astype("f4"),
-    "blink": np.zeros(2, "f4"),
+    "blink": np.zeros((2, 2), "f4"),
 }
 
 

@@ -26,6 +26,11 @@ def unbent(monkeypatch):
     monkeypatch.setattr(augment, "BEND_SHARE", 0.0)
 
 
+@pytest.fixture
+def same_eyes(monkeypatch):
+    monkeypatch.setattr(augment, "EYE_SHARE", 0.0)
+
+
 def test_the_same_seed_and_step_give_the_same_faces():
     images = make_faces()
     one = apply(images, seed=3, step=7)
@@ -47,7 +52,7 @@ def test_none_leaves_all_as_it_is_and_light_changes_fewer_than_full(unbent):
     assert 20 < joined["light"] < joined["full"] - 10
 
 
-def test_a_joined_face_has_its_ends_from_faces_of_the_actors(unbent):
+def test_a_joined_face_has_its_ends_from_faces_of_the_actors(unbent, same_eyes):
     images = make_faces(8)
     both = np.concatenate([images, images[:, :, ::-1]])
     for face in apply(images, step=5):
@@ -64,7 +69,23 @@ def test_some_faces_are_mirrored_and_some_joined(unbent):
     assert (~same & ~flipped).sum() > 15
 
 
-def test_bending_moves_features_by_about_a_pixel_of_64(monkeypatch):
+def test_some_faces_get_an_eye_of_another_frame_and_keep_their_mouth(monkeypatch):
+    monkeypatch.setattr(augment, "FLIP_SHARE", 0.0)
+    monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
+    monkeypatch.setattr(augment, "BEND_SHARE", 0.0)
+    images = make_faces(200)
+    found = apply(images)
+    changed = np.abs(found - images).max((1, 2, 3)) > 1e-6
+    assert 15 < changed.sum() < 50
+    for kept in (np.s_[:, 14:], np.s_[:, :, :9]):  # of 24 by 20
+        np.testing.assert_array_equal(found[kept], images[kept])
+    for face in found[changed]:
+        nearest = np.abs(images[:, :10, 11:] - face[:10, 11:]).max((1, 2, 3))
+        assert nearest.min() < 1e-6
+    np.testing.assert_array_equal(apply(images, "light"), images)
+
+
+def test_bending_moves_features_by_about_a_pixel_of_64(monkeypatch, same_eyes):
     """On a ramp, what a pixel changes by is how far it was moved."""
     monkeypatch.setattr(augment, "FLIP_SHARE", 0.0)
     monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
@@ -77,7 +98,7 @@ def test_bending_moves_features_by_about_a_pixel_of_64(monkeypatch):
     assert (inner.std((1, 2)) > 0.05).all()
 
 
-def test_half_of_the_faces_are_bent(monkeypatch):
+def test_half_of_the_faces_are_bent(monkeypatch, same_eyes):
     monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
     images = make_faces(64)
     found = apply(images)

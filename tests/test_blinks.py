@@ -44,7 +44,13 @@ def find(faces):
     """Returns the blinks of faces, and how far shut eyes are in each."""
     views = view(describe_edges(faces))
     found = learn_blinks(views)
-    return found, None if found is None else found.measure(views)
+    return found, None if found is None else found.measure(views)[:, 0]
+
+
+def change(edges, shut, columns=slice(None)):
+    """Returns how much edges around the eyes change where `shut` (N,) is 1."""
+    eyes = edges.reshape(-1, 16, 16, 8)[:, 4:7, columns]
+    return np.abs(eyes[shut == 1].mean(0) - eyes[shut == 0].mean(0)).sum()
 
 
 @pytest.mark.parametrize("eyes", [PALE, DEEP], ids=["pale", "deep"])
@@ -61,6 +67,20 @@ def test_one_blink_among_many_crops_is_found():
     shut[100:103] = 1
     _, read = find(draw_people(play(), shut))
     assert set(np.argsort(read)[-3:]) == {100, 101, 102}
+
+
+def test_winks_are_told_from_what_blinks_look_like():
+    shut, left, right = blink(), np.zeros(COUNT), np.zeros(COUNT)
+    left[100:103] = right[200:203] = 1
+    edges = describe_edges(draw_people(play(), shut + right, left=shut + left))
+    found = learn_blinks(view(edges))
+    both, apart = found.measure(view(edges)).T
+    for which, value in ((left, 0.5), (right, -0.5), (shut, 0)):
+        assert apart[which == 1].mean() == pytest.approx(value, abs=0.1)
+    assert both[left == 1].mean() == pytest.approx(0.5, abs=0.15)
+    kept = separate_blinks(edges, found)[:, :EDGES]
+    for winking, columns in (left, slice(0, 8)), (right, slice(8, 16)):
+        assert change(kept, winking, columns) < change(edges, winking, columns) / 2
 
 
 def test_who_never_blinks_has_no_blinks():
@@ -86,7 +106,10 @@ def test_mirrored_faces_are_seen_alike():
     faces = draw_people(play(), np.zeros(COUNT), left=np.ones(COUNT))
     seen = view(describe_edges(faces))
     mirrored = view(describe_edges(faces[:, :, ::-1]))
-    assert np.corrcoef(seen.ravel(), mirrored.ravel())[0, 1] > 0.99
+    both, apart, rest = (slice(*ends) for ends in ((0, 160), (160, 320), (320, None)))
+    for part, sign in ((both, 1), (apart, -1), (rest, 1)):
+        pair = seen[:, part].ravel(), sign * mirrored[:, part].ravel()
+        assert np.corrcoef(*pair)[0, 1] > 0.9
     edges = [describe_edges(part).ravel() for part in (faces, faces[:, :, ::-1])]
     assert np.corrcoef(*edges)[0, 1] < 0.9
 
@@ -98,14 +121,9 @@ def test_faces_without_blinks_keep_the_rest():
     features = np.concatenate([edges, numbers], axis=1)
     found = learn_blinks(view(edges))
     parted = separate_blinks(features, found)
-    np.testing.assert_allclose(parted[:, -1], found.measure(view(edges)))
-    np.testing.assert_array_equal(parted[:, -2], numbers[:, 0])
-
-    def change(edges):
-        eyes = edges.reshape(-1, 16, 16, 8)[:, 4:7]
-        return np.abs(eyes[shut == 1].mean(0) - eyes[shut == 0].mean(0)).sum()
-
-    assert change(parted[:, :EDGES]) < change(edges) / 3
+    np.testing.assert_allclose(parted[:, -2:], found.measure(view(edges)))
+    np.testing.assert_array_equal(parted[:, -3], numbers[:, 0])
+    assert change(parted[:, :EDGES], shut) < change(edges, shut) / 3
     grid = (edges - parted[:, :EDGES]).reshape(-1, 16, 16, 8)
     assert not grid[:, 8:].any() and grid[:, 3:7].any()
 
@@ -113,8 +131,8 @@ def test_faces_without_blinks_keep_the_rest():
 def test_without_blinks_nothing_is_taken_out():
     features = np.ones((2, EDGES + 1), "f4")
     parted = separate_blinks(features, None)
-    np.testing.assert_array_equal(parted[:, :-1], features)
-    assert not parted[:, -1].any()
+    np.testing.assert_array_equal(parted[:, :-2], features)
+    assert not parted[:, -2:].any()
 
 
 class Stranger:
@@ -132,7 +150,7 @@ def read_codes(shut, reader, size=1.0):
         "mean": np.array([1.0, -1.0]),
         "std": np.array([2.0, 0.0]),
         "reader": reader,
-        "blink": np.array([0.0, 3.0], "f4"),
+        "blink": np.array([[0.0, 3.0], [0.0, 0.0]], "f4"),
     }
     how = Alignment("register", 1.0, 0.0)
     return find_codes(Stranger(images), images, statistics, how)
@@ -178,5 +196,6 @@ def test_training_learns_what_shut_eyes_do_to_codes():
     change = z[shut == 1].mean(0) - z[shut == 0].mean(0)
     statistics = measure_codes(film, images, seed=0)
     assert statistics["reader"].shape == (FEATURES, 2)
-    assert statistics["blink"][0] == pytest.approx(change[0], rel=0.3)
-    assert abs(statistics["blink"][1]) < 0.2 * abs(change[0])
+    assert statistics["blink"].shape == (2, 2)
+    assert statistics["blink"][0, 0] == pytest.approx(change[0], rel=0.3)
+    assert abs(statistics["blink"][0, 1]) < 0.2 * abs(change[0])

@@ -27,7 +27,7 @@ PLAIN = {
     "covariance": np.eye(3, dtype=np.float32),
     "neutral": np.zeros(3, np.float32),
     "reader": np.zeros((FEATURES, 3), np.float32),
-    "blink": np.zeros(3, np.float32),
+    "blink": np.zeros((2, 3), np.float32),
 }
 
 
@@ -80,7 +80,7 @@ def test_far_codes_do_not_lose_their_deviation():
 
 def test_statistics_come_back_as_they_were(tmp_path):
     reader = np.arange(FEATURES * 6, dtype="f4").reshape(FEATURES, 6)
-    blink = np.arange(6, dtype="f4")
+    blink = np.arange(12, dtype="f4").reshape(2, 6)
     statistics = random_statistics() | {"reader": reader, "blink": blink}
     (tmp_path / "a.npz").write_bytes(pack_statistics(statistics))
     found = load_statistics(tmp_path / "a.npz", 6)
@@ -99,7 +99,7 @@ def test_a_reader_that_knows_no_mouths_reads_as_it_did(tmp_path):
 
 def test_statistics_that_know_no_blinks_have_none(tmp_path):
     (tmp_path / "a.npz").write_bytes(npz(blink=None))
-    assert load_statistics(tmp_path / "a.npz", 3)["blink"].tolist() == [0, 0, 0]
+    assert load_statistics(tmp_path / "a.npz", 3)["blink"].tolist() == 2 * [[0, 0, 0]]
 
 
 class Code:
@@ -158,14 +158,14 @@ BAD_ARRAYS = {
     "std": np.zeros((3, 1)),
     "covariance": np.zeros(9),
     "neutral": np.zeros(3, int),
-    "blink": np.zeros((1, 3)),
+    "blink": np.zeros(3),
 }
 
 
 @pytest.mark.parametrize("name", BAD_ARRAYS)
 def test_statistics_of_another_form_are_refused(name, tmp_path):
     path = tmp_path / "a.npz"
-    message = rf"^{path}: {name} is not \(3,( 3)?\)? finite numbers$"
+    message = rf"^{path}: {name} is not \((2, )?3,?( 3)?\) finite numbers$"
     with_nan = PLAIN[name].copy()
     with_nan[0] = np.nan
     for array in (BAD_ARRAYS[name], with_nan, PLAIN[name] + 1j):

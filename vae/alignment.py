@@ -164,9 +164,9 @@ def _part_blinks(views, statistics):
     blinks = learn_blinks(views) if statistics["blink"].any() else None
     if blinks is None:
         return np.zeros((2, 1, 1))
-    shut = blinks.measure(views)[:, None]
-    misread = blinks.pattern @ statistics["reader"][:EDGES]
-    return shut * misread, shut * statistics["blink"]
+    shut = blinks.measure(views)  # (N, 2)
+    misread = blinks.patterns @ statistics["reader"][:EDGES]
+    return shut @ misread, shut @ statistics["blink"]
 
 
 def measure(images):

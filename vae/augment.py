@@ -1,8 +1,9 @@
 """Faces that were never filmed: the actor's, for input and target alike.
 
-Mirrored faces, the upper half of one frame over the lower half of another, and faces
-whose features are moved a little. The actor hardly ever made these expressions, but a
-stranger may. All of it is a pure function of (seed, step).
+Mirrored faces, the upper half of one frame over the lower half of another, the eyes of
+two frames in one face, and faces whose features are moved a little. The actor hardly
+ever made these expressions, but a stranger may. All of it is a pure function of (seed,
+step).
 """
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,9 @@ FLIP_SHARE = 0.5
 JOIN_SHARES = {"light": 0.3, "full": 0.5}  # by --augment
 JOIN_ROWS = (0.35, 0.65)  # where the halves meet, as a share of the height
 JOIN_SOFTNESS = 0.06  # of the height, over which one half fades into the other
+EYE_SHARE = 0.15
+EYE_COLUMN, EYE_ROW = 0.5, 0.5  # right of and above them is another frame's eye
+EYE_SOFTNESS = 0.08, 0.15  # of the width, of the height
 BEND_SHARE = 0.5
 BEND = 0.7 / 64  # of the size, standard deviation of the control points
 CONTROL_POINTS = 5  # along each side
@@ -45,7 +49,8 @@ def invent(images, augment, seed, step):
 
     Args:
         images: (B, H, W, C) float32.
-        augment: none; light: mirrored, and a few joined; full: more joined, and bent.
+        augment: none; light: mirrored, and a few joined; full: more joined, some with
+            another's eye, and bent.
         seed, step: integers that all randomness follows from.
     """
     if augment == "none":
@@ -55,9 +60,11 @@ def invent(images, augment, seed, step):
     low, high = JOIN_ROWS
     seam = low + (high - low) * dice.uniform(count, 1, 1, 1)
     joined = dice.happens(JOIN_SHARES[augment], count, 1, 1, 1)
-    images = _join(_flip(images, flip), seam, joined)
+    images = _flip(images, flip)
     if augment == "light":
-        return images
+        return _join(images, seam, joined)
+    images = _swap_eye(images, dice.happens(EYE_SHARE, count, 1, 1, 1))
+    images = _join(images, seam, joined)
     points = dice.normal(count, CONTROL_POINTS, CONTROL_POINTS, 2)
     points *= BEND * dice.happens(BEND_SHARE, count, 1, 1, 1)
     return _bend(images, points)
@@ -88,6 +95,23 @@ def _join(images, seam, joined):
     lower = tf.reshape(rows, (1, height, 1, 1)) - seam
     lower = joined * tf.clip_by_value(lower / JOIN_SOFTNESS + 0.5, 0.0, 1.0)
     return images + lower * (tf.roll(images, 1, axis=0) - images)
+
+
+@_compiled
+def _swap_eye(images, swapped):
+    """Gives some faces the right eye, with its brow, of another image of the batch.
+
+    Args:
+        images: (B, H, W, C).
+        swapped: 1 for the images that get another eye, else 0, (B, 1, 1, 1).
+    """
+    height, width = images.shape[1:3]
+    across, down = EYE_SOFTNESS
+    above = EYE_ROW - (np.arange(height, dtype="f4")[:, None] + 0.5) / height
+    right = (np.arange(width, dtype="f4") + 0.5) / width - EYE_COLUMN
+    share = np.clip(above / down + 0.5, 0, 1) * np.clip(right / across + 0.5, 0, 1)
+    other = tf.roll(images, 2, axis=0)  # not the one whose lower half may come next
+    return images + swapped * share[..., None] * (other - images)
 
 
 @_compiled

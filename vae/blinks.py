@@ -16,6 +16,7 @@ from vae.reading import CELL, DIRECTIONS, EDGES
 from vae.registration import WORK_SIZE
 
 CELLS = WORK_SIZE // CELL
+HALF = CELLS // 2
 EYES = slice(3, 7), slice(2, 7)  # rows and columns of cells, of the left half
 REST = [*range(0, 2), *range(8, CELLS)]  # rows of cells
 POOL = 2  # cells a side; where exactly the rest of the face moves is no matter
@@ -38,31 +39,33 @@ class Blinks:
 
     Attributes:
         average: (V,), of what `view` shows of the person's crops.
-        direction: (V,), how far from it along this is near 0 at rest, 1 in a blink.
-        pattern: float32 (EDGES,), what a blink changes edges by.
+        directions: (V, 2), how far from it along these: lids are shut, near 0 at rest
+            and 1 in a blink; the left ones more than on average, 0.5 in a wink.
+        patterns: float32 (2, EDGES), what each changes edges by.
     """
 
     average: np.ndarray
-    direction: np.ndarray
-    pattern: np.ndarray
+    directions: np.ndarray
+    patterns: np.ndarray
 
     def measure(self, views):
-        """Returns how far eyes are shut in views (N, V): (N,) float32."""
-        return ((views - self.average) @ self.direction).astype("f4")
+        """Returns how far lids are shut in views (N, V), and left ones more: (N, 2)."""
+        return ((views - self.average) @ self.directions).astype("f4")
 
 
 def view(edges):
     """Returns what blinks are found by, (N, V), of histograms `edges` (N, EDGES).
 
-    First both eyes, one folded over the other, then the rest of the face, coarsely.
+    The mean of both eyes, one folded over the other; then half their difference; then
+    the rest of the face, folded too, coarsely.
     """
     grid = edges.reshape(-1, CELLS, CELLS, DIRECTIONS)
-    half = CELLS // 2
-    folded = (grid + grid[:, :, ::-1][..., _MIRRORED])[:, :, :half] / 2
+    left, right = grid[:, :, :HALF], grid[:, :, :HALF - 1 :-1][..., _MIRRORED]
+    folded, eyes = (left + right) / 2, (slice(None), *EYES)
     rest = folded[:, REST].reshape(
-        -1, len(REST) // POOL, POOL, half // POOL, POOL, DIRECTIONS
+        -1, len(REST) // POOL, POOL, HALF // POOL, POOL, DIRECTIONS
     )
-    parts = folded[(slice(None), *EYES)], rest.sum((2, 4))
+    parts = folded[eyes], (left[eyes] - right[eyes]) / 2, rest.sum((2, 4))
     return np.concatenate([part.reshape(len(grid), -1) for part in parts], axis=1)
 
 
@@ -80,7 +83,7 @@ def learn_blinks(views):
     sample = views[:: -(-len(views) // MOST)]
     average = sample.mean(0, dtype=np.float64)
     centred = sample - average
-    eyes, rest = centred[:, :_EYE_SIZE], centred[:, _EYE_SIZE:]
+    eyes, _, rest = np.split(centred, [_EYE_SIZE, 2 * _EYE_SIZE], axis=1)
     rest_axes = _whiten(rest, REST_PARTS)  # (V - E, P)
     along = rest_axes @ ((rest @ rest_axes).T @ eyes) / len(sample)  # (V - E, E)
     alone = eyes - rest @ along
@@ -90,9 +93,12 @@ def learn_blinks(views):
         return None
     shut = alone @ axes @ turn  # (N,), of mean 0 and variance 1
     height = (shut**4).sum() / (shut**3).sum()  # of a rare event's peaks
-    direction = axes @ turn / height
-    pattern = _unfold(shut @ eyes / len(sample) * height)
-    return Blinks(average, np.concatenate([direction, -along @ direction]), pattern)
+    direction, none = axes @ turn / height, np.zeros(_EYE_SIZE)
+    both = np.concatenate([direction, none, -along @ direction])
+    left = np.concatenate([none, direction, np.zeros(len(along))])
+    pattern = shut @ eyes / len(sample) * height
+    patterns = np.stack([_unfold(pattern, sign) for sign in (1, -1)])
+    return Blinks(average, np.stack([both, left], axis=1), patterns)
 
 
 def separate_blinks(features, blinks):
@@ -103,13 +109,13 @@ def separate_blinks(features, blinks):
         blinks: theirs, or None.
 
     Returns:
-        (N, F + 1), the last how far eyes are shut; 0 without blinks.
+        (N, F + 2), the last what `Blinks.measure` returns; 0 without blinks.
     """
     if blinks is None:
-        return np.pad(features, ((0, 0), (0, 1)))
+        return np.pad(features, ((0, 0), (0, 2)))
     edges, numbers = features[:, :EDGES], features[:, EDGES:]
-    shut = blinks.measure(view(edges))[:, None]
-    return np.concatenate([edges - shut * blinks.pattern, numbers, shut], axis=1)
+    shut = blinks.measure(view(edges))  # (N, 2)
+    return np.concatenate([edges - shut @ blinks.patterns, numbers, shut], axis=1)
 
 
 def _whiten(samples, count):
@@ -136,9 +142,9 @@ def _most_skewed(parts):
     return skews[best], turns[best]
 
 
-def _unfold(eyes):
-    """Returns edges (EDGES,) in which both eyes are like those folded ones (E,)."""
+def _unfold(eyes, sign):
+    """Returns edges (EDGES,): a left eye like folded ones (E,), a right one by sign."""
     grid = np.zeros((CELLS, CELLS, DIRECTIONS), "f4")
     grid[EYES] = eyes.reshape(_EYE_SHAPE)
-    grid += grid[:, ::-1][..., _MIRRORED]
+    grid += sign * grid[:, ::-1][..., _MIRRORED]
     return grid.reshape(-1)

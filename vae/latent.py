@@ -55,13 +55,14 @@ def load_statistics(path, latent_dim):
         "covariance": (latent_dim, latent_dim),
         "neutral": (latent_dim,),
         "reader": (FEATURES, latent_dim),
-        "blink": (latent_dim,),
+        "blink": (2, latent_dim),
     }
     try:
         with np.load(path, allow_pickle=False) as file:
             if sum(member.file_size for member in file.zip.infolist()) > MAX_BYTES:
                 raise ValueError("too large")
-            found = {"blink": np.zeros(latent_dim, "f4"), **file}  # old files have none
+            none = np.zeros((2, latent_dim), "f4")  # what old files know of blinks
+            found = {"blink": none, **file}
             found = {name: found[name] for name in shapes}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise VaeError(

@@ -5,7 +5,7 @@ from vae.augment import invent
 from vae.blinks import learn_blinks, separate_blinks, view
 from vae.images import to_float32
 from vae.latent import summarise
-from vae.reading import describe, describe_edges, fit_reader
+from vae.reading import FEATURES, describe, describe_edges, fit_reader
 
 FACES, PASSES = 3072, 3  # invented, to learn reading from: at most, and of each image
 FILM = 2048  # of the actor's own faces, to find blinks in, at most
@@ -32,7 +32,7 @@ def measure_codes(actor, rows, seed):
         codes.append(actor.encode_floats(faces))
     features = separate_blinks(np.concatenate(features), _find_blinks(rows))
     reader = fit_reader(features, np.concatenate(codes), actor.average)
-    statistics["reader"], statistics["blink"] = reader[:-1], reader[-1]
+    statistics["reader"], statistics["blink"] = reader[:FEATURES], reader[FEATURES:]
     return statistics
 
 
