@@ -22,8 +22,19 @@ def apply(images, kind="full", seed=0, step=0):
 
 
 @pytest.fixture
-def unbent(monkeypatch):
+def still(monkeypatch):
+    monkeypatch.setattr(augment, "ASIDE_SHARE", 0.0)
+
+
+@pytest.fixture
+def unbent(monkeypatch, still):
     monkeypatch.setattr(augment, "BEND_SHARE", 0.0)
+
+
+@pytest.fixture
+def whole(monkeypatch):
+    monkeypatch.setattr(augment, "FLIP_SHARE", 0.0)
+    monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
 
 
 @pytest.fixture
@@ -69,10 +80,7 @@ def test_some_faces_are_mirrored_and_some_joined(unbent):
     assert (~same & ~flipped).sum() > 15
 
 
-def test_some_faces_get_an_eye_of_another_frame_and_keep_their_mouth(monkeypatch):
-    monkeypatch.setattr(augment, "FLIP_SHARE", 0.0)
-    monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
-    monkeypatch.setattr(augment, "BEND_SHARE", 0.0)
+def test_some_faces_get_an_eye_of_another_frame_and_keep_their_mouth(whole, unbent):
     images = make_faces(200)
     found = apply(images)
     changed = np.abs(found - images).max((1, 2, 3)) > 1e-6
@@ -85,10 +93,10 @@ def test_some_faces_get_an_eye_of_another_frame_and_keep_their_mouth(monkeypatch
     np.testing.assert_array_equal(apply(images, "light"), images)
 
 
-def test_bending_moves_features_by_about_a_pixel_of_64(monkeypatch, same_eyes):
+def test_bending_moves_features_by_about_a_pixel_of_64(
+    monkeypatch, whole, still, same_eyes
+):
     """On a ramp, what a pixel changes by is how far it was moved."""
-    monkeypatch.setattr(augment, "FLIP_SHARE", 0.0)
-    monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
     monkeypatch.setattr(augment, "BEND_SHARE", 1.0)
     ramp = np.broadcast_to(np.arange(64, dtype="f4")[:, None, None], (64, 64, 1))
     moved = apply(np.stack([ramp] * 32)) - ramp
@@ -98,7 +106,22 @@ def test_bending_moves_features_by_about_a_pixel_of_64(monkeypatch, same_eyes):
     assert (inner.std((1, 2)) > 0.05).all()
 
 
-def test_half_of_the_faces_are_bent(monkeypatch, same_eyes):
+def test_some_mouths_are_moved_aside_and_nothing_else(monkeypatch, whole, same_eyes):
+    """On a ramp to the right, what a pixel changes by is how far it was moved."""
+    monkeypatch.setattr(augment, "BEND_SHARE", 0.0)
+    ramp = np.broadcast_to(np.arange(64, dtype="f4")[None, :, None], (64, 64, 1))
+    moved = (apply(np.stack([ramp] * 300)) - ramp)[..., 0]  # (B, H, W)
+    mouths = moved[:, 50, 32]
+    changed = np.abs(mouths) > 1e-3
+    assert 60 < changed.sum() < 120
+    assert 1.2 < mouths[changed].std() < 1.8  # to either side
+    assert np.abs(mouths.mean()) < 0.3
+    np.testing.assert_allclose(moved[:, :38], 0, atol=1e-4)  # eyes, nose
+    cheeks = moved[:, 50, [4, 59]]
+    assert np.abs(cheeks).max() < 0.15 * np.abs(mouths).max()
+
+
+def test_half_of_the_faces_are_bent(monkeypatch, still, same_eyes):
     monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
     images = make_faces(64)
     found = apply(images)

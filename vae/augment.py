@@ -1,9 +1,9 @@
 """Faces that were never filmed: the actor's, for input and target alike.
 
 Mirrored faces, the upper half of one frame over the lower half of another, the eyes of
-two frames in one face, and faces whose features are moved a little. The actor hardly
-ever made these expressions, but a stranger may. All of it is a pure function of (seed,
-step).
+two frames in one face, and faces whose features, or the mouth alone, are moved a
+little. The actor hardly ever made these expressions, but a stranger may. All of it is a
+pure function of (seed, step).
 """
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,9 @@ EYE_SOFTNESS = 0.08, 0.15  # of the width, of the height
 BEND_SHARE = 0.5
 BEND = 0.7 / 64  # of the size, standard deviation of the control points
 CONTROL_POINTS = 5  # along each side
+ASIDE_SHARE = 0.3
+ASIDE = 1.5 / 64  # of the width, standard deviation of where a mouth is moved to
+MOUTH_ROWS, MOUTH_REACH = (0.60, 0.74), 0.18  # from none to all of it; half its width
 
 
 class Dice:
@@ -50,7 +53,7 @@ def invent(images, augment, seed, step):
     Args:
         images: (B, H, W, C) float32.
         augment: none; light: mirrored, and a few joined; full: more joined, some with
-            another's eye, and bent.
+            another's eye, bent, and some with the mouth moved aside.
         seed, step: integers that all randomness follows from.
     """
     if augment == "none":
@@ -67,7 +70,8 @@ def invent(images, augment, seed, step):
     images = _join(images, seam, joined)
     points = dice.normal(count, CONTROL_POINTS, CONTROL_POINTS, 2)
     points *= BEND * dice.happens(BEND_SHARE, count, 1, 1, 1)
-    return _bend(images, points)
+    aside = ASIDE * dice.normal(count, 1, 1) * dice.happens(ASIDE_SHARE, count, 1, 1)
+    return _bend(images, points, aside)
 
 
 def _compiled(change):
@@ -115,19 +119,22 @@ def _swap_eye(images, swapped):
 
 
 @_compiled
-def _bend(images, points):
-    """Moves features smoothly: brows, the corners of a mouth.
+def _bend(images, points, aside):
+    """Moves features smoothly: brows, the corners of a mouth, all of it aside.
 
     Args:
         images: (B, H, W, C).
         points: how far control points move down and right, as a share of the size,
             (B, P, P, 2).
+        aside: how far to the right mouths are taken from, as a share of the width,
+            (B, 1, 1).
     """
     count, height, width, channels = tf.shape(images)[0], *images.shape[1:]
     spread = _spread(height), _spread(width)
     moved = tf.einsum("hp,wq,bpqk->bhwk", *spread, points)  # (B, H, W, 2)
     rows = tf.range(height, dtype=tf.float32)[:, None] + moved[..., 0] * height
-    columns = tf.range(width, dtype=tf.float32) + moved[..., 1] * width
+    moved_across = moved[..., 1] + aside * _find_mouth(height, width)
+    columns = tf.range(width, dtype=tf.float32) + moved_across * width
     rows = tf.clip_by_value(rows, 0.0, height - 1.0)
     columns = tf.clip_by_value(columns, 0.0, width - 1.0)
     above = tf.minimum(tf.floor(rows), height - 2.0)
@@ -143,6 +150,15 @@ def _bend(images, points):
     top = pixels(0) + across * (pixels(1) - pixels(0))
     low = pixels(width) + across * (pixels(width + 1) - pixels(width))
     return top + down * (low - top)
+
+
+def _find_mouth(height, width):
+    """How far each pixel (H, W) goes with a mouth that moves, 0..1."""
+    rows = (np.arange(height, dtype="f4")[:, None] + 0.5) / height
+    columns = (np.arange(width, dtype="f4") + 0.5) / width
+    start, end = MOUTH_ROWS
+    below = np.clip((rows - start) / (end - start), 0, 1)
+    return below * np.exp(-np.square((columns - 0.5) / MOUTH_REACH) / 2)
 
 
 def _spread(size):
