@@ -13,6 +13,7 @@ STATISTICS = {
     "neutral": np.array([0.5, 0.5]),
     "reader": RNG.normal(size=(FEATURES, 2)).astype("f4"),
     "blink": np.zeros((2, 2), "f4"),
+    "mouth_share": np.zeros(1, "f4"),
 }
 
 

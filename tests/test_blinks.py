@@ -151,6 +151,7 @@ def read_codes(shut, reader, size=1.0):
         "std": np.array([2.0, 0.0]),
         "reader": reader,
         "blink": np.array([[0.0, 3.0], [0.0, 0.0]], "f4"),
+        "mouth_share": np.zeros(1, "f4"),
     }
     how = Alignment("register", 1.0, 0.0)
     return find_codes(Stranger(images), images, statistics, how)

@@ -28,6 +28,7 @@ PLAIN = {
     "neutral": np.zeros(3, np.float32),
     "reader": np.zeros((FEATURES, 3), np.float32),
     "blink": np.zeros((2, 3), np.float32),
+    "mouth_share": np.zeros(1, np.float32),
 }
 
 
@@ -81,7 +82,9 @@ def test_far_codes_do_not_lose_their_deviation():
 def test_statistics_come_back_as_they_were(tmp_path):
     reader = np.arange(FEATURES * 6, dtype="f4").reshape(FEATURES, 6)
     blink = np.arange(12, dtype="f4").reshape(2, 6)
+    share = np.full(1, 0.25, "f4")
     statistics = random_statistics() | {"reader": reader, "blink": blink}
+    statistics["mouth_share"] = share
     (tmp_path / "a.npz").write_bytes(pack_statistics(statistics))
     found = load_statistics(tmp_path / "a.npz", 6)
     assert found.keys() == PLAIN.keys()
@@ -97,9 +100,11 @@ def test_a_reader_that_knows_no_mouths_reads_as_it_did(tmp_path):
     np.testing.assert_array_equal(found[:EDGES], old)
 
 
-def test_statistics_that_know_no_blinks_have_none(tmp_path):
-    (tmp_path / "a.npz").write_bytes(npz(blink=None))
-    assert load_statistics(tmp_path / "a.npz", 3)["blink"].tolist() == 2 * [[0, 0, 0]]
+def test_statistics_of_before_blinks_and_shares_have_none(tmp_path):
+    (tmp_path / "a.npz").write_bytes(npz(blink=None, mouth_share=None))
+    found = load_statistics(tmp_path / "a.npz", 3)
+    assert found["blink"].tolist() == 2 * [[0, 0, 0]]
+    assert found["mouth_share"].tolist() == [0]
 
 
 class Code:
@@ -159,13 +164,14 @@ BAD_ARRAYS = {
     "covariance": np.zeros(9),
     "neutral": np.zeros(3, int),
     "blink": np.zeros(3),
+    "mouth_share": np.zeros(3),
 }
 
 
 @pytest.mark.parametrize("name", BAD_ARRAYS)
 def test_statistics_of_another_form_are_refused(name, tmp_path):
     path = tmp_path / "a.npz"
-    message = rf"^{path}: {name} is not \((2, )?3,?( 3)?\) finite numbers$"
+    message = rf"^{path}: {name} is not \((2, )?[13],?( 3)?\) finite numbers$"
     with_nan = PLAIN[name].copy()
     with_nan[0] = np.nan
     for array in (BAD_ARRAYS[name], with_nan, PLAIN[name] + 1j):

@@ -16,8 +16,8 @@ ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
     "adam": set(),
-    "alignment": {"blinks", "errors", "images", "latent", "processes", "reading"}
-    | {"registration", "workers"},
+    "alignment": {"blinks", "errors", "images", "latent", "mouths", "processes"}
+    | {"reading", "registration", "workers"},
     "architecture": set(),
     "augment": set(),
     "bitmap": set(),
@@ -65,7 +65,7 @@ ARROWS = {  # module -> what it imports of ours
     "registration": {"filters"},
     "sources": {"bitmap", "container", "data", "decoder", "errors", "files", "fit"}
     | {"images", "openface", "probe"},
-    "statistics": {"augment", "blinks", "images", "latent", "reading"},
+    "statistics": {"augment", "blinks", "images", "latent", "mouths", "reading"},
     "storage": {"errors", "files"},
     "stream": {"errors", "files", "images"},
     "streams": set(),

@@ -5,8 +5,9 @@ import pytest
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import PARAMETERS, perform
-from vae.mouths import MOUTHS, read_mouths
-from vae.reading import EDGES, describe, describe_edges
+from vae.alignment import Alignment, find_codes, measure
+from vae.mouths import MOUTHS, TAKEN, follow_mouths, read_mouths
+from vae.reading import EDGES, FEATURES, MOUTH_EDGES, describe, describe_edges
 
 KNOWN = ("mouth_open", "smile", "mouth_width")  # the columns that are drawn
 
@@ -47,3 +48,77 @@ def test_mouths_are_the_last_of_the_features():
     np.testing.assert_array_equal(features[:, :EDGES], edges)
     np.testing.assert_array_equal(features[:, EDGES:], read_mouths(edges))
     assert features.shape == (3, EDGES + MOUTHS)
+
+
+def test_what_goes_along_with_a_mouth_is_told_from_what_does_not():
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(5000, MOUTHS)) * [1, 30, 0.1, 2] + 5
+    slopes = rng.normal(size=(MOUTHS, 3))
+    along = numbers[:, :TAKEN] @ slopes[:TAKEN]
+    values = numbers @ slopes + rng.normal(size=(5000, 3))
+    found = follow_mouths(numbers, values + 100)
+    np.testing.assert_allclose(found, along - along.mean(0), rtol=0.1, atol=0.3)
+
+
+def test_few_crops_and_mouths_at_rest_tell_nothing_that_goes_along():
+    rng = np.random.default_rng(0)
+    numbers, values = rng.normal(size=(8, MOUTHS)), rng.normal(size=(8, 3))
+    assert follow_mouths(numbers, values).std() < 0.5 * values.std()
+    assert not follow_mouths(np.full((8, MOUTHS), 0.3), values).any()
+
+
+class Stranger:
+    """As an actor whose features are where the stranger's are."""
+
+    def __init__(self, images):
+        self.average, self.variation = measure(images)
+
+
+def read_codes(images, reader, share):
+    """Returns codes (N, 1) of a stranger, of a reader (FEATURES, 1)."""
+    statistics = {
+        "mean": np.zeros(1),
+        "std": np.ones(1),
+        "reader": reader,
+        "blink": np.zeros((2, 1), "f4"),
+        "mouth_share": np.full(1, share, "f4"),
+    }
+    how = Alignment("register", 1.0, 0.0)
+    return find_codes(Stranger(images), images, statistics, how)[:, 0]
+
+
+def test_a_share_of_what_edges_say_of_a_strangers_mouth_is_not_believed():
+    """Beside these edges, which the actor's reader misreads, the numbers count."""
+    images = render(make_identity(2), perform(2, 150), 64, 64)
+    features = describe(images / np.float32(255))
+    opening = features[:, EDGES]
+    reader = np.zeros((FEATURES, 1), "f4")
+    along = (features - features.mean(0)).T @ (opening - opening.mean())
+    reader[MOUTH_EDGES, 0] = -along[MOUTH_EDGES]  # edges say that it shuts
+    reader[EDGES, 0] = 0.5 * np.std(features @ reader) / opening.std()
+    before, after = (read_codes(images, reader, share) for share in (0.0, 0.5))
+    assert np.corrcoef(opening, before)[0, 1] < -0.15
+    assert np.corrcoef(opening, after)[0, 1] > 0.15
+
+
+@pytest.mark.tensorflow
+def test_training_leaves_less_of_the_mouth_to_edges(monkeypatch):
+    """Of an actor whose code is how far the mouth is open."""
+    from vae import statistics
+
+    class Film(Stranger):
+        def encode(self, images):
+            return 2 * (self.encode_floats(images / np.float32(255)),)
+
+        def encode_floats(self, faces):
+            return describe(faces)[:, [EDGES]]
+
+    images = render(make_identity(0), perform(0, 200), 64, 64)
+    edges = describe(images / np.float32(255))[:, MOUTH_EDGES]
+    told = []
+    for share in (0.0, statistics.SHARE):
+        monkeypatch.setattr(statistics, "SHARE", share)
+        found = statistics.measure_codes(Film(images), images, seed=0)
+        assert found["mouth_share"].tolist() == [share]
+        told.append((edges @ found["reader"][MOUTH_EDGES]).std())
+    assert told[1] < 0.7 * told[0]

@@ -12,8 +12,9 @@ from vae.blinks import learn_blinks, view
 from vae.errors import RefusedError
 from vae.images import to_float32
 from vae.latent import nearest_to_average
+from vae.mouths import follow_mouths
 from vae.processes import map_forked
-from vae.reading import EDGES, describe
+from vae.reading import EDGES, MOUTH_EDGES, describe
 from vae.registration import register, warp
 from vae.workers import cut_evenly
 
@@ -143,14 +144,18 @@ def _register(actor, images, statistics):
     average, variation = measure(images)
     place = register(average, variation, actor.average, actor.variation)
 
+    reader = statistics["reader"]
+
     def read(part):
         features = describe(warp(to_float32(images[part]), place))
-        return features @ statistics["reader"], view(features[:, :EDGES])
+        edges, numbers = features[:, :EDGES], features[:, EDGES:]
+        by_mouths = features[:, MOUTH_EDGES] @ reader[MOUTH_EDGES]
+        return features @ reader, view(edges), numbers, by_mouths
 
     parts = map_forked(read, cut_evenly(len(images), BATCH))
-    z, views = (np.concatenate(column) for column in zip(*parts))  # (N, Z), (N, V)
+    z, views, numbers, by_mouths = (np.concatenate(column) for column in zip(*parts))
     misread, blinking = _part_blinks(views, statistics)
-    z -= misread
+    z -= misread + statistics["mouth_share"] * follow_mouths(numbers, by_mouths)
     spread = np.square(statistics["std"]).sum() / max(z.var(0).sum(), SMALLEST)
     z = (z - z.mean(0)) * min(np.sqrt(spread), MOST_GAIN)
     return z + blinking + statistics["mean"]

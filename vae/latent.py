@@ -9,6 +9,7 @@ from vae.reading import EDGES, FEATURES
 
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 STEPS_AT_A_TIME = 64  # of a walk
+LATER = "blink", "mouth_share"  # what old files lack; zeros do nothing
 
 
 def summarise(z_mean):
@@ -56,14 +57,14 @@ def load_statistics(path, latent_dim):
         "neutral": (latent_dim,),
         "reader": (FEATURES, latent_dim),
         "blink": (2, latent_dim),
+        "mouth_share": (1,),
     }
     try:
         with np.load(path, allow_pickle=False) as file:
             if sum(member.file_size for member in file.zip.infolist()) > MAX_BYTES:
                 raise ValueError("too large")
-            none = np.zeros((2, latent_dim), "f4")  # what old files know of blinks
-            found = {"blink": none, **file}
-            found = {name: found[name] for name in shapes}
+            known = {name: np.zeros(shapes[name], "f4") for name in LATER} | {**file}
+            found = {name: known[name] for name in shapes}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise VaeError(
             f"{printable(path)}: can't be read ({type(error).__name__}), the latent"

@@ -5,7 +5,15 @@ from vae.augment import invent
 from vae.blinks import learn_blinks, separate_blinks, view
 from vae.images import to_float32
 from vae.latent import summarise
-from vae.reading import FEATURES, describe, describe_edges, fit_reader
+from vae.mouths import SHARE, follow_mouths
+from vae.reading import (
+    EDGES,
+    FEATURES,
+    MOUTH_EDGES,
+    describe,
+    describe_edges,
+    fit_reader,
+)
 
 FACES, PASSES = 3072, 3  # invented, to learn reading from: at most, and of each image
 FILM = 2048  # of the actor's own faces, to find blinks in, at most
@@ -31,8 +39,11 @@ def measure_codes(actor, rows, seed):
         features.append(describe(faces))
         codes.append(actor.encode_floats(faces))
     features = separate_blinks(np.concatenate(features), _find_blinks(rows))
+    mouths, edges = features[:, EDGES:FEATURES], features[:, MOUTH_EDGES]
+    edges -= SHARE * follow_mouths(mouths, edges)
     reader = fit_reader(features, np.concatenate(codes), actor.average)
     statistics["reader"], statistics["blink"] = reader[:FEATURES], reader[FEATURES:]
+    statistics["mouth_share"] = np.full(1, SHARE, "f4")
     return statistics
 
 
