@@ -143,7 +143,6 @@ def _register(actor, images, statistics):
     """
     average, variation = measure(images)
     place = register(average, variation, actor.average, actor.variation)
-
     reader = statistics["reader"]
 
     def read(part):
