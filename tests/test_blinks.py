@@ -1,6 +1,7 @@
 """Whose blinks are found, though shut eyes look different in each, and whose are not."""
 import numpy as np
 import pytest
+from strangers import Stranger
 
 from vae.alignment import Alignment, find_codes, measure
 from vae.blinks import FEWEST, learn_blinks, separate_blinks, view
@@ -133,13 +134,6 @@ def test_without_blinks_nothing_is_taken_out():
     parted = separate_blinks(features, None)
     np.testing.assert_array_equal(parted[:, :-2], features)
     assert not parted[:, -2:].any()
-
-
-class Stranger:
-    """As an actor whose features are where the stranger's are."""
-
-    def __init__(self, images):
-        self.average, self.variation = measure(images)
 
 
 def read_codes(shut, reader, size=1.0):

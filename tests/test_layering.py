@@ -21,7 +21,7 @@ ARROWS = {  # module -> what it imports of ours
     "architecture": set(),
     "augment": set(),
     "bitmap": set(),
-    "blinks": {"reading", "registration"},
+    "blinks": {"reading"},
     "bootstrap": set(),
     "bundle": {"errors", "files", "storage"},
     "chart": set(),

@@ -1,11 +1,12 @@
 """What is read from the mouths of people whom nobody has seen, drawn and flat."""
 import numpy as np
 import pytest
+from strangers import Stranger
 
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import PARAMETERS, perform
-from vae.alignment import Alignment, find_codes, measure
+from vae.alignment import Alignment, find_codes
 from vae.mouths import MOUTHS, TAKEN, follow_mouths, read_mouths
 from vae.reading import EDGES, FEATURES, MOUTH_EDGES, describe, describe_edges
 
@@ -65,13 +66,6 @@ def test_few_crops_and_mouths_at_rest_tell_nothing_that_goes_along():
     numbers, values = rng.normal(size=(8, MOUTHS)), rng.normal(size=(8, 3))
     assert follow_mouths(numbers, values).std() < 0.5 * values.std()
     assert not follow_mouths(np.full((8, MOUTHS), 0.3), values).any()
-
-
-class Stranger:
-    """As an actor whose features are where the stranger's are."""
-
-    def __init__(self, images):
-        self.average, self.variation = measure(images)
 
 
 def read_codes(images, reader, share):

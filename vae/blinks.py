@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vae.reading import CELL, DIRECTIONS, EDGES
-from vae.registration import WORK_SIZE
+from vae.reading import CELLS, DIRECTIONS, EDGES
 
-CELLS = WORK_SIZE // CELL
 HALF = CELLS // 2
 EYES = slice(3, 7), slice(2, 7)  # rows and columns of cells, of the left half
 REST = [*range(0, 2), *range(8, CELLS)]  # rows of cells

@@ -1,0 +1,9 @@
+"""Stand-ins for actors whom strangers are turned into."""
+from vae.alignment import measure
+
+
+class Stranger:
+    """As an actor whose features are where the stranger's are."""
+
+    def __init__(self, images):
+        self.average, self.variation = measure(images)
