@@ -51,6 +51,10 @@ USES = {
     "row_45 reconstruct --latents z.npz model crops out": f"./z.npz: {TIDY}",
     "reconstruct --neutral a.png model crops out": "--neutral: found with --align auto,"
     " relative expected; add --align relative",
+    "row_45 reconstruct model crops/a.jpg shown": f"shown/a.png: {TIDY}",
+    "row_44 reconstruct --overwrite model crops/a.jpg crops": f"crops{CROPS_APART}",
+    "reconstruct --align relative --neutral b.png model crops out": "--neutral: b.png: no"
+    " such file or directory",
     "reconstruct --strength 99 model crops out": "--strength: 99.0 found, 0.0 to 10.0"
     " expected",
 }

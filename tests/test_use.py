@@ -61,6 +61,31 @@ def test_reconstruct_keeps_names_and_reports_quality(
     assert read(tmp_path / "out" / "clip" / "frame_1.png").shape == (24, 20, 3)
 
 
+def test_one_crop_gives_the_picture_that_it_gives_in_its_folder(
+    tiny_model, crops, tmp_path, run_cli
+):
+    out, one = tmp_path / "out", crops / "clip" / "frame_7.bmp"
+    run_cli("reconstruct", "--align", "none", tiny_model, crops, out)
+    status, printed, told = run_cli("reconstruct", tiny_model, one, crops / "seven")
+    assert status == 0 and printed.startswith("1 of 1 crops in ")
+    assert told.strip().endswith("; found: 1")
+    assert [path.name for path in (crops / "seven").iterdir()] == ["frame_7.png"]
+    difference = read(crops / "seven/frame_7.png").astype(int)
+    difference -= read(out / "clip/frame_7.png")
+    assert abs(difference).max() <= 1  # batches of other sizes round otherwise
+
+
+def test_the_neutral_crop_becomes_the_actor_at_rest(
+    tiny_model, crops, tmp_path, run_cli
+):
+    rest, folder = crops / "clip" / "frame_3.bmp", tmp_path / "out"
+    options = ["--align", "relative", "--neutral", rest, "--latents", tmp_path / "z.npz"]
+    assert run_cli("reconstruct", *options, tiny_model, crops, folder)[0] == 0
+    z = np.load(tmp_path / "z.npz")["z_mean"]  # (12, Z)
+    neutral = np.load(tiny_model / "latent.npz")["neutral"]
+    np.testing.assert_allclose(z[2], neutral, atol=1e-4)
+
+
 def test_reconstruction_of_a_known_face_is_closer_than_of_another(
     tiny_model, crops, tmp_path, run_cli
 ):

@@ -60,8 +60,8 @@ def choose_method(actor, images):
     """
     if len(images) < FEWEST:
         return "none", (
-            f"--align: none, since a folder of {len(images)} is too small to know a"
-            f" stranger by; give {FEWEST} or more crops of one person"
+            f"--align: none, since a stranger is known by {FEWEST} or more crops of one"
+            f" person; found: {len(images)}"
         )
     probe = images[:: -(-len(images) // PROBE)]
     again = actor.decode(actor.encode(probe)[0])

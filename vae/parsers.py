@@ -131,7 +131,9 @@ def _add_reconstruct(commands):
     )
     _add_overwrite(parser)
     parser.add_argument("input", help="model directory, as train wrote it")
-    parser.add_argument("inputdir", help="folder of crops, searched recursively")
+    parser.add_argument(
+        "inputdir", help="folder of crops, searched recursively; or one crop"
+    )
     parser.add_argument("output", help="folder for the reconstructions")
 
 

@@ -8,10 +8,8 @@ from tqdm import tqdm
 
 from vae.alignment import Alignment, choose_method, find_codes
 from vae.crops import read_crops
-from vae.decoder import ImageError
-from vae.errors import VaeError
 from vae.files import printable, replace_file
-from vae.images import join_side_by_side, read_image, write_png
+from vae.images import join_side_by_side, write_png
 from vae.inference import load_actor
 from vae.latent import load_statistics
 from vae.metrics import psnr
@@ -47,16 +45,7 @@ def _encode(request, crops, actor):
         method, reason = choose_method(actor, crops.images)
         print(reason, file=sys.stderr)
     alignment = Alignment(method, config.strength, config.smooth)
-    neutral = _read_neutral(request) if request.neutral else None
-    return find_codes(actor, crops.images, statistics, alignment, neutral)
-
-
-def _read_neutral(request):
-    model = request.model
-    try:
-        return read_image(request.neutral, model.width, model.height, model.channels)
-    except ImageError as error:
-        raise VaeError(f"--neutral: {printable(request.neutral)}: {error}") from error
+    return find_codes(actor, crops.images, statistics, alignment, request.neutral)
 
 
 def _bar(total, text):
