@@ -50,7 +50,8 @@ def main():
                 score_shared(options.shared, options.detector, folder, seed)
         else:
             print("shared data: left out (needs --shared and --detector)")
-        score_drawn(folder)
+        for seed in options.seeds:
+            score_drawn(folder, seed)
 
 
 def score_shared(shared, detector, folder, seed):
@@ -94,18 +95,20 @@ def score_driver(shared, detector, folder, model, driver, method):
     return json.loads(done.stdout)["mean"]
 
 
-def score_drawn(folder):
+def score_drawn(folder, seed):
     """Prints mean r between what drawn strangers did and what the actor does."""
     parameters = perform(0, DRAWN_FRAMES)
     images = render(make_identity(0), parameters, 64, 64)
     read = fit_reader(shrink(images), parameters)
-    model, data = folder / "drawn", folder / "drawn.h5"
-    if not model.exists():
+    model, data = folder / f"drawn-actor-{seed}", folder / "drawn.h5"
+    if not data.exists():
         draw = [sys.executable, ROOT / "examples" / "draw.py", data]
         subprocess.run([*draw, "--frames", str(DRAWN_FRAMES)], check=True)
-        run_tool("train", data, model)
+    if not model.exists():
+        run_tool("train", "--seed", seed, data, model)
     for identity in DRAWN_STRANGERS:
-        crops, output = folder / f"drawn-{identity}", folder / f"drawn-{identity}-as-0"
+        crops = folder / f"drawn-{identity}"
+        output = folder / f"drawn-{identity}-as-{seed}"
         played = perform(identity, 300)
         if not crops.exists():
             draw = [sys.executable, ROOT / "examples" / "draw.py", "--folder", crops]
@@ -116,10 +119,10 @@ def score_drawn(folder):
         paths = sorted(output.iterdir())
         results = np.stack([np.asarray(Image.open(path)) for path in paths])
         scores = correlate(played, read(shrink(results)))
-        worst = min(scores, key=scores.get)
+        mean, worst = np.mean(list(scores.values())), min(scores, key=scores.get)
         print(
-            f"drawn stranger {identity}: mean r {np.mean(list(scores.values())):.3f},"
-            f" lowest {scores[worst]:.2f} ({worst})"
+            f"seed {seed}, drawn stranger {identity}: mean r {mean:.3f}, lowest"
+            f" {scores[worst]:.2f} ({worst})"
         )
 
 
