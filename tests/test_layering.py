@@ -44,7 +44,7 @@ ARROWS = {  # module -> what it imports of ours
     "fit": {"images"},
     "fletcher": set(),
     "gallery": {"images"},
-    "images": {"decoder", "errors", "files", "png"},
+    "images": {"decoder", "errors", "files"},
     "inference": {"architecture", "errors", "images", "network", "processes"}
     | {"storage", "workers"},
     "latent": {"errors", "files", "reading"},
@@ -56,7 +56,6 @@ ARROWS = {  # module -> what it imports of ours
     "network": {"architecture", "convolution"},
     "openface": {"errors", "files"},
     "parsers": {"config"},
-    "png": set(),
     "probe": {"container", "data", "errors", "files"},
     "processes": {"errors", "workers"},
     "progress": {"errors"},

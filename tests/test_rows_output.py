@@ -19,7 +19,6 @@ from vae.decoder import ImageError
 from vae.errors import VaeError
 from vae.files import replace_file
 from vae.images import find_images, read_image, write_png
-from vae.png import encode_png
 
 TOOL = [sys.executable, str(ROOT / "vae.py")]
 
@@ -40,7 +39,7 @@ def test_row_02_a_picture_that_ends_anywhere_is_the_old_or_the_new(kill, tmp_pat
         with pytest.MonkeyPatch.context() as patch:
             faults = Faults(patch, fatal_call, kill)
             try:
-                replace_file(path, encode_png(images[1]), sync=True)
+                replace_file(path, encode(Image.fromarray(images[1])), sync=True)
             except (VaeError, Killed):
                 pass
         found.append(read_image(path, 8, 8, 3).tolist() == images[1].tolist())

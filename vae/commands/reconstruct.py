@@ -9,7 +9,7 @@ from tqdm import tqdm
 from vae.alignment import Alignment, choose_method, find_codes
 from vae.crops import read_crops
 from vae.files import printable, replace_file
-from vae.images import join_side_by_side, write_png
+from vae.images import join_side_by_side, write_face
 from vae.inference import load_actor
 from vae.latent import load_statistics
 from vae.metrics import psnr
@@ -64,7 +64,7 @@ def _write(request, crops, actor, z):
         if request.side_by_side:
             pictures = join_side_by_side(images, results)
         for path, picture in zip(paths[part], pictures):
-            write_png(path, picture)
+            write_face(path, picture)
         return psnr(images, results)
 
     decibel = []

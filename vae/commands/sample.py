@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from vae.checks.sample import SHEET_NAME, name_picture
 from vae.files import printable
-from vae.images import make_grid, write_png
+from vae.images import make_grid, write_face, write_png
 from vae.inference import load_actor
 from vae.latent import draw_walks, load_statistics
 from vae.processes import map_forked
@@ -31,7 +31,7 @@ def run(request):
         images = actor.decode(z)  # (S, H, W, C)
         for step, image in enumerate(images, first):
             name = name_picture(config, walk, step)
-            write_png(os.path.join(config.output_dir, name), image)
+            write_face(os.path.join(config.output_dir, name), image)
         here = shown[(first <= shown) & (shown < first + len(z))]
         return len(z), images[here - first] if walk < SHEET_WALKS else []
 
