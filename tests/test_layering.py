@@ -20,7 +20,6 @@ ARROWS = {  # module -> what it imports of ours
     | {"reading", "registration", "workers"},
     "architecture": set(),
     "augment": set(),
-    "bitmap": set(),
     "blinks": {"reading"},
     "bootstrap": set(),
     "bundle": {"errors", "files", "storage"},
@@ -62,7 +61,7 @@ ARROWS = {  # module -> what it imports of ours
     "quiet": set(),
     "reading": {"filters", "mouths", "registration"},
     "registration": {"filters"},
-    "sources": {"bitmap", "container", "data", "decoder", "errors", "files", "fit"}
+    "sources": {"container", "data", "decoder", "errors", "files", "fit"}
     | {"images", "openface", "probe"},
     "statistics": {"augment", "blinks", "images", "latent", "mouths", "reading"},
     "storage": {"errors", "files"},

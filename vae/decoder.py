@@ -13,7 +13,7 @@ import warnings
 import zlib
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vae.errors import VaeError
 from vae.files import explain
@@ -26,16 +26,6 @@ LARGE_PIXELS = 4 * 10**6  # pictures of more are decoded one at a time
 SIGNATURE_BYTES = 8  # of a PNG
 MAX_PASSES = 64  # over a JPEG; each takes as long as all of a plain one
 _PIXEL_LIMIT = f"the limit of {MAX_MEGAPIXELS} megapixels"
-_ORIENTATION_TAG = 0x0112  # EXIF
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -107,8 +97,10 @@ def _load(image, channels, note):
     image.load()
     if note and getattr(image, "is_animated", False):
         note("several frames, the first one is used")
-    upright = _turn_upright(_to_rgb(image), image)
-    return to_array(upright if channels == 3 else upright.convert("L"))
+    with contextlib.suppress(Exception):  # broken EXIF says nothing
+        ImageOps.exif_transpose(image, in_place=True)
+    rgb = _to_rgb(image)
+    return to_array(rgb if channels == 3 else rgb.convert("L"))
 
 
 def _check_file(status):
@@ -173,15 +165,6 @@ def _reason(error):
     if isinstance(error, OSError) and error.errno:
         return explain(error)
     return "truncated" if "truncated" in text.lower() else f"damaged ({text})"
-
-
-def _turn_upright(picture, source):
-    """Turns `picture` as the EXIF data of `source` says; broken EXIF says nothing."""
-    try:
-        turn = _UPRIGHT.get(source.getexif().get(_ORIENTATION_TAG))
-    except Exception:
-        return picture
-    return picture if turn is None else picture.transpose(turn)
 
 
 def _to_rgb(image):

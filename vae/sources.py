@@ -11,9 +11,8 @@ from functools import partial
 
 import h5py
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
-from vae.bitmap import read_bitmap_size, read_bitmaps
 from vae.container import find_rows
 from vae.data import ImageFile
 from vae.decoder import FORMATS, ImageError
@@ -27,7 +26,6 @@ from vae.probe import probe_images
 UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
 MAX_BLOCK_BYTES = 64 << 20  # read from an HDF5 file at a time
-_ORIENTATION_TAG = 0x0112  # EXIF
 _LYING = (5, 6, 7, 8)  # orientations that swap width and height
 
 
@@ -60,10 +58,6 @@ class Batch:
         self._images[len(self.names)] = image
         self.names.append(name)
         self.frames.append(frame)
-
-    def fill(self, images, names, frames):
-        """Takes all images at once: uint8 (B, H, W, C)."""
-        self._images, self.names, self.frames = images, names, frames
 
 
 class PictureSource:
@@ -104,29 +98,16 @@ class PictureSource:
 
     def load(self, unit, target):
         """Reads a range of files; returns a `Batch`."""
-        names = self._names[unit.start : unit.stop]
-        prefix, label = os.path.join(self._folder, ""), os.path.join(self._label, "")
-        paths = [prefix + name for name in names]
-        plain, taken = [], []
-        if target.channels == 3 and not target.cut_face:
-            plain, taken = read_bitmaps(paths, target.width, target.height)
-        shown = [printable(label + name) for name in names]
-        crops = [parse_crop(name.rpartition("/")[2]) for name in names]
-        frames = [crop[1] if crop else 0 for crop in crops]
         batch = Batch(len(unit), target)
-        if len(taken) == len(names):
-            batch.fill(plain, shown, frames)
-            return batch
-        read = dict(zip(taken, plain))
-        for index, path in enumerate(paths):
+        for name in self._names[unit.start : unit.stop]:
+            shown = printable(os.path.join(self._label, "") + name)
+            crop = parse_crop(name.rpartition("/")[2])
+            path = os.path.join(self._folder, "") + name
             try:
-                note = partial(_note, batch, shown[index])
-                image = read.get(index)
-                if image is None:
-                    image = self._read(path, target, note)
-                batch.add(image, shown[index], frames[index])
+                image = self._read(path, target, partial(_note, batch, shown))
+                batch.add(image, shown, crop[1] if crop else 0)
             except ImageError as error:
-                batch.failed.append((shown[index], str(error)))
+                batch.failed.append((shown, str(error)))
         return batch
 
     def _read(self, path, target, note):
@@ -170,8 +151,6 @@ def read_size(path):
     Nothing is decoded; an EXIF record after the pixels of a PNG is not looked for.
     """
     try:
-        if size := read_bitmap_size(path):
-            return size
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
         with warnings.catch_warnings(), open(path, "rb") as file:
@@ -179,10 +158,10 @@ def read_size(path):
             image = Image.open(file, formats=FORMATS)
             width, height = image.size
             tagged = "exif" in image.info or image.format == "TIFF"
-            lying = tagged and image.getexif().get(_ORIENTATION_TAG) in _LYING
+            turn = image.getexif().get(ExifTags.Base.Orientation) if tagged else None
     except Exception:  # Pillow raises nearly anything; reading will say what is wrong
         return None
-    return (height, width) if lying else (width, height)
+    return (height, width) if turn in _LYING else (width, height)
 
 
 class FileSource:
