@@ -41,7 +41,6 @@ ARROWS = {  # module -> what it imports of ours
     "files": {"errors"},
     "filters": set(),
     "fit": {"images"},
-    "fletcher": set(),
     "gallery": {"images"},
     "images": {"decoder", "errors", "files"},
     "inference": {"architecture", "errors", "images", "network", "processes"}
@@ -72,7 +71,7 @@ ARROWS = {  # module -> what it imports of ours
     "verdict": {"bootstrap"},
     "video": {"errors", "files", "fit", "sources"},
     "workers": set(),
-    "writer": {"errors", "files", "fletcher"},
+    "writer": {"errors", "files"},
 }
 LIBRARY = set(ARROWS) - {"__init__", "__main__", "cli", "parsers", "streams"}
 OURS = sorted((ROOT / "vae").rglob("*.py"))

@@ -9,15 +9,12 @@ import glob
 import math
 import os
 import secrets
-import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
 
 from vae.errors import VaeError
 from vae.files import explain, printable, sync_folder
-from vae.fletcher import fletcher32
 
 try:
     import fcntl
@@ -27,8 +24,6 @@ except ImportError:  # Windows has no flock; what a killed run left there stays
 CHUNK_BYTES = 1 << 20  # no more, or HDF5 does not cache a chunk
 GZIP_LEVEL = 1  # higher ones take far longer and save little on photographs
 ORIGIN_ROWS = 1024  # rows a chunk of `source` and of `frame`
-CHECKSUM_BYTES = 4
-SYNC_BYTES = 32 << 20  # that wait for the disk before it is told to go on
 
 
 class ImageWriter:
@@ -53,11 +48,8 @@ class ImageWriter:
             VaeError: it can't be created.
         """
         self.path, self.count, self._stored = path, 0, 0
-        image_bytes = math.prod(shape)
-        self.chunk_rows = max(1, CHUNK_BYTES // image_bytes)
-        self._room = np.zeros(self.chunk_rows * image_bytes + CHECKSUM_BYTES, np.uint8)
-        self._buffer = self._room[:-CHECKSUM_BYTES].reshape(-1, *shape)
-        self._packed = compression == "gzip"
+        self.chunk_rows = max(1, CHUNK_BYTES // math.prod(shape))
+        self._buffer = np.empty((self.chunk_rows, *shape), np.uint8)
         self._names, self._frames = [], []
         folder, name = os.path.split(os.path.abspath(path))
         self._aside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")
@@ -67,19 +59,19 @@ class ImageWriter:
             _sweep(folder, name)
             self._disk = _Disk(self._aside)
             self._file = h5py.File(self._disk, "w")
-            self._create(shape)
+            self._create(shape, compression)
             self._disk.check()
 
-    def _create(self, shape):
+    def _create(self, shape, compression):
         packed = {"compression": "gzip", "compression_opts": GZIP_LEVEL}
-        filters = {"fletcher32": True} | (packed if self._packed else {})
         self._data = self._file.create_dataset(
             "data",
             (0, *shape),
             np.uint8,
             maxshape=(None, *shape),
             chunks=(self.chunk_rows, *shape),
-            **filters,
+            fletcher32=True,
+            **(packed if compression == "gzip" else {}),
         )
         self._data.attrs["layout"] = "rows-first"
         origin = {"shape": (0,), "maxshape": (None,), "chunks": (ORIGIN_ROWS,)}
@@ -118,13 +110,9 @@ class ImageWriter:
 
     def _store(self):
         """Moves the buffer into the file, a whole chunk but for the last one."""
-        rows = self.count - self._stored
-        if not rows:
-            return
-        self._buffer[rows:] = 0  # a chunk is stored whole, also the last one
         with self._explaining():
             self._data.resize(self.count, axis=0)
-            self._data.id.write_direct_chunk((self._stored, 0, 0, 0), self._pack())
+            self._data[self._stored :] = self._buffer[: self.count - self._stored]
             self._disk.check()
         self._stored = self.count
         if len(self._names) >= ORIGIN_ROWS:
@@ -143,21 +131,10 @@ class ImageWriter:
 
     def _finish(self):
         """Stores what is left in memory."""
-        self._store()
+        if self.count > self._stored:
+            self._store()
         if self._names:
             self._store_origins()
-
-    def _pack(self):
-        """The buffer as HDF5 stores it, done here in a fraction of HDF5's own time."""
-        content = self._room[:-CHECKSUM_BYTES]
-        if self._packed:
-            packed = np.frombuffer(zlib.compress(content, GZIP_LEVEL), np.uint8)
-            room = np.append(packed, np.zeros(CHECKSUM_BYTES, np.uint8))
-        else:
-            room = self._room
-        checksum = fletcher32(room[:-CHECKSUM_BYTES])
-        room[-CHECKSUM_BYTES:] = list(checksum.to_bytes(CHECKSUM_BYTES, "little"))
-        return room
 
     def read(self, start, stop):
         """Returns (images, names, frames) start..stop of what was written.
@@ -219,8 +196,6 @@ class _Disk:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.seek, self.tell = self._file.seek, self._file.tell
         self.read, self.readinto = self._file.read, self._file.readinto
-        self._waiting, self._syncing = 0, None  # bytes, and what syncs earlier ones
-        self._thread = ThreadPoolExecutor(1)
 
     def write(self, content):
         """Writes all of `content`, or keeps the error."""
@@ -230,17 +205,7 @@ class _Disk:
                 left = left[self._file.write(left) :]
         except OSError as error:
             self._error = self._error or error
-        self._waiting += len(content)
-        if self._waiting >= SYNC_BYTES and (not self._syncing or self._syncing.done()):
-            self._finish_syncing()
-            self._syncing = self._thread.submit(os.fsync, self._file.fileno())
-            self._waiting = 0
         return len(content)
-
-    def _finish_syncing(self):
-        """Waits for the last sync; the system tells of an error only once."""
-        error = self._syncing.exception() if self._syncing else None
-        self._error = self._error or error
 
     def truncate(self, size):
         """Sets the length, or keeps the error."""
@@ -260,13 +225,11 @@ class _Disk:
 
     def sync(self):
         """Waits until the disk holds the file; raises what went wrong."""
-        self._finish_syncing()
         self.check()
         os.fsync(self._file.fileno())
 
     def close(self):
         """Closes the file."""
-        self._thread.shutdown()
         self._file.close()
 
 
