@@ -16,7 +16,7 @@ ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
     "adam": set(),
-    "alignment": {"blinks", "errors", "images", "latent", "mouths", "processes"}
+    "alignment": {"blinks", "errors", "images", "latent", "mouths"}
     | {"reading", "registration", "workers"},
     "architecture": set(),
     "augment": set(),
@@ -30,7 +30,7 @@ ARROWS = {  # module -> what it imports of ours
     "config": {"errors"},
     "container": {"errors", "files"},
     "convolution": set(),
-    "crops": {"decoder", "images", "processes", "stream", "workers"},
+    "crops": {"decoder", "images", "stream", "workers"},
     "data": BASE | {"container"},
     "decoder": {"errors", "files"},
     "detector": {"faces", "quiet"},
@@ -43,7 +43,7 @@ ARROWS = {  # module -> what it imports of ours
     "fit": {"images"},
     "gallery": {"images"},
     "images": {"decoder", "errors", "files"},
-    "inference": {"architecture", "errors", "images", "network", "processes"}
+    "inference": {"architecture", "errors", "images", "network"}
     | {"storage", "workers"},
     "latent": {"errors", "files", "reading"},
     "losses": set(),
@@ -55,7 +55,6 @@ ARROWS = {  # module -> what it imports of ours
     "openface": {"errors", "files"},
     "parsers": {"config"},
     "probe": {"container", "data", "errors", "files"},
-    "processes": {"errors", "workers"},
     "progress": {"errors"},
     "quiet": set(),
     "reading": {"filters", "mouths", "registration"},

@@ -13,10 +13,9 @@ from vae.errors import RefusedError
 from vae.images import to_float32
 from vae.latent import nearest_to_average
 from vae.mouths import follow_mouths
-from vae.processes import map_forked
 from vae.reading import EDGES, MOUTH_EDGES, describe
 from vae.registration import register, warp
-from vae.workers import cut_evenly
+from vae.workers import cut_evenly, map_ordered
 
 FEWEST = 8  # crops that a folder's statistics need
 # What crops of the actor miss together, of the actor's variance: measured, at most 0.04
@@ -151,7 +150,7 @@ def _register(actor, images, statistics):
         by_mouths = features[:, MOUTH_EDGES] @ reader[MOUTH_EDGES]
         return features @ reader, view(edges), numbers, by_mouths
 
-    parts = map_forked(read, cut_evenly(len(images), BATCH))
+    parts = map_ordered(read, cut_evenly(len(images), BATCH))
     z, views, numbers, by_mouths = (np.concatenate(column) for column in zip(*parts))
     misread, blinking = _part_blinks(views, statistics)
     z -= misread + statistics["mouth_share"] * follow_mouths(numbers, by_mouths)

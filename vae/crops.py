@@ -3,13 +3,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from vae.decoder import ImageError, LargeImageError
+from vae.decoder import ImageError
 from vae.images import read_image
-from vae.processes import map_forked
 from vae.stream import make_rows
-from vae.workers import cut_evenly
-
-READ_TOGETHER = 16  # files that a core takes at a time
+from vae.workers import map_ordered
 
 
 @dataclass(frozen=True)
@@ -41,33 +38,24 @@ def read_crops(folder, names, config, watch):
         `Crops`; an image that can't be read is in its `failures`.
     """
     rows = make_rows((len(names), config.height, config.width, config.channels))
-    paths = [os.path.join(folder, name) for name in names]
+    size, notes = (config.width, config.height, config.channels), []
 
-    def read(part):
-        return [_read(paths[place], rows[place], False) for place in part]
+    def read(place):
+        path, lines = os.path.join(folder, names[place]), []
+        try:
+            rows[place] = read_image(path, *size, lines.append)
+        except ImageError as error:
+            return str(error), lines
+        return None, lines
 
-    failures, notes = {}, []
-    parts = cut_evenly(len(names), READ_TOGETHER)
-    parts = [range(part.start, part.stop) for part in parts]
-    for part, results in zip(parts, map_forked(read, parts)):
-        for place, (error, lines) in zip(part, results):
-            if isinstance(error, LargeImageError):  # one at a time
-                error, lines = _read(paths[place], rows[place])
-            if error:
-                failures[place] = str(error)
-            notes += [(place, line) for line in lines]
-        watch.update(len(part))
-    indices = [place for place in range(len(names)) if place not in failures]
+    indices, failures = [], []
+    for place, (reason, lines) in enumerate(map_ordered(read, range(len(names)))):
+        notes += [(place, line) for line in lines]
+        if reason:
+            failures.append((place, reason))
+        else:
+            indices.append(place)
+        watch.update(1)
     for row, place in enumerate(indices if failures else []):
         rows[row] = rows[place]
-    return Crops(rows[: len(indices)], indices, list(failures.items()), notes)
-
-
-def _read(path, row, allow_large=True):
-    """Reads an image into `row` (H, W, C); returns an error or None, and notes."""
-    (height, width, channels), notes = row.shape, []
-    try:
-        row[:] = read_image(path, width, height, channels, notes.append, allow_large)
-    except ImageError as error:
-        return error, notes
-    return None, notes
+    return Crops(rows[: len(indices)], indices, failures, notes)

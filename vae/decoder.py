@@ -51,11 +51,7 @@ class ImageError(VaeError):
     """An image can't be read; the message is the reason alone, without the path."""
 
 
-class LargeImageError(ImageError):
-    """Decoding an image would take much memory."""
-
-
-def decode(path, channels, finish, note=None, allow_large=True):
+def decode(path, channels, finish, note=None):
     """Decodes an image file, upright; see `vae.images.read_image`.
 
     Args:
@@ -63,31 +59,27 @@ def decode(path, channels, finish, note=None, allow_large=True):
         channels: 3 for RGB, 1 for gray (luma).
         finish: makes the pixels, uint8 (H, W, C), smaller.
         note: called with a line if there are more frames than the first.
-        allow_large: whether to decode what takes much memory, one at a time.
 
     Returns:
         What `finish` returns.
 
     Raises:
         ImageError: it is no image, too large, damaged or unreadable.
-        LargeImageError: it would take much memory, and that isn't allowed.
     """
     try:
-        return _decode(path, channels, finish, note, allow_large)
+        return _decode(path, channels, finish, note)
     except ImageError:
         raise
     except Exception as error:  # Pillow raises nearly anything on damaged bytes
         raise ImageError(_reason(error)) from error
 
 
-def _decode(path, channels, finish, note, allow_large):
+def _decode(path, channels, finish, note):
     _check_file(os.stat(path))
     with warnings.catch_warnings(), open(path, "rb") as file:
         warnings.simplefilter("ignore")
         image = _open(file)
         large = image.width * image.height > LARGE_PIXELS
-        if large and not allow_large:
-            raise LargeImageError(f"{image.width}x{image.height} pixels")
         with _one_large if large else contextlib.nullcontext():
             _check_content(image.format, file)
             return finish(_load(image, channels, note))

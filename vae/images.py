@@ -63,7 +63,7 @@ def _list_folder(folder):
         ) from error
 
 
-def read_image(path, width, height, channels, note=None, allow_large=True):
+def read_image(path, width, height, channels, note=None):
     """Reads one image file as pixels of a given size.
 
     The first frame is taken and turned upright by its EXIF orientation. Transparent
@@ -76,17 +76,15 @@ def read_image(path, width, height, channels, note=None, allow_large=True):
         width, height: pixels of the result.
         channels: 3 for RGB, 1 for gray (luma).
         note: called with a line if there are more frames than the first.
-        allow_large: whether to decode what takes much memory, one at a time.
 
     Returns:
         uint8 array (height, width, channels).
 
     Raises:
         ImageError: it is no image, too large, damaged or unreadable.
-        LargeImageError: it would take much memory, and that isn't allowed.
     """
     finish = partial(resize_image, width=width, height=height)
-    return decode(path, channels, finish, note, allow_large)
+    return decode(path, channels, finish, note)
 
 
 def resize_image(image, width, height):

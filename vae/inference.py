@@ -7,7 +7,6 @@ from vae.architecture import shape_arrays
 from vae.errors import VaeError
 from vae.images import to_float32, to_uint8
 from vae.network import Network
-from vae.processes import map_forked
 from vae.storage import unpack_arrays
 from vae.workers import cut_evenly, map_ordered
 
@@ -26,7 +25,7 @@ def load_actor(folder, config):
         VaeError: the weights are missing, damaged or of another model.
     """
     path = os.path.join(folder, "weights.h5")
-    return Actor(config, unpack_arrays(path, shape_arrays(config)), map_forked)
+    return Actor(config, unpack_arrays(path, shape_arrays(config)))
 
 
 class Actor:
@@ -37,7 +36,6 @@ class Actor:
     Args:
         config: a `ModelConfig`.
         arrays: name -> array, of `vae.architecture.shape_arrays`.
-        spread: does the blocks, `map_ordered` or, where TensorFlow isn't, `map_forked`.
 
     Attributes:
         average, variation: (H, W, C) float32, mean and standard deviation of each
@@ -45,12 +43,12 @@ class Actor:
         block: images that go through together, at most.
     """
 
-    def __init__(self, config, arrays, spread=map_ordered):
+    def __init__(self, config, arrays):
         # The C library gives memory that is freed back to the system, and takes fresh
         # pages for the next array, until it has seen a block as large as this freed.
         np.empty(KEPT_BYTES, np.uint8)
         arrays = {name: np.asarray(array, "f4") for name, array in arrays.items()}
-        self._network, self._spread = Network(config, arrays), spread
+        self._network = Network(config, arrays)
         self.average, self.variation = arrays["average"], arrays["variation"]
         self.block = max(1, BLOCK_PIXELS // (config.width * config.height))
 
@@ -85,4 +83,4 @@ class Actor:
             with np.errstate(all="ignore"):  # what is not finite is told apart later
                 return function(rows[part])
 
-        return [work(*parts)] if len(parts) == 1 else list(self._spread(work, parts))
+        return [work(*parts)] if len(parts) == 1 else list(map_ordered(work, parts))

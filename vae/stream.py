@@ -6,7 +6,6 @@ images of a pool mixed before batches are cut, by one thread that reads ahead. T
 is a pure function of (seed, epoch), so a resumed run needs nothing but its step.
 """
 import math
-import mmap
 import os
 import queue
 import tempfile
@@ -99,16 +98,12 @@ def fits_memory(shape):
 def make_rows(shape, folder=None):
     """Returns a uint8 array of zeros, in memory or in a nameless temporary file.
 
-    What a forked process writes to it is seen by all.
-
     Args:
         shape: (N, H, W, C)
         folder: where the file goes if memory is too small; by default the system's.
     """
     if fits_memory(shape):
-        size = math.prod(shape)
-        memory = mmap.mmap(-1, max(1, size))  # shared, as the file's is
-        return np.frombuffer(memory, np.uint8, size).reshape(shape)
+        return np.zeros(shape, np.uint8)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:  # the map keeps it alive
             if hasattr(os, "posix_fallocate"):  # a full disk would kill the process

@@ -13,8 +13,7 @@ from vae.images import join_side_by_side, write_face
 from vae.inference import load_actor
 from vae.latent import load_statistics
 from vae.metrics import psnr
-from vae.processes import map_forked
-from vae.workers import cut_evenly
+from vae.workers import cut_evenly, map_ordered
 
 
 def run(request):
@@ -69,7 +68,7 @@ def _write(request, crops, actor, z):
 
     decibel = []
     with _bar(len(z), "write") as bar:
-        for found in map_forked(write, cut_evenly(len(z), actor.block)):
+        for found in map_ordered(write, cut_evenly(len(z), actor.block)):
             decibel.append(found)
             bar.update(len(found))
     return np.concatenate(decibel)

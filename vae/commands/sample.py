@@ -9,8 +9,7 @@ from vae.files import printable
 from vae.images import make_grid, write_face, write_png
 from vae.inference import load_actor
 from vae.latent import draw_walks, load_statistics
-from vae.processes import map_forked
-from vae.workers import cut_evenly
+from vae.workers import cut_evenly, map_ordered
 
 SHEET_WALKS = 30  # rows of the sheet, at most
 SHEET_STEPS = 20  # pictures of a row, at most
@@ -44,7 +43,7 @@ def run(request):
     path = os.path.join(config.output_dir, SHEET_NAME)
     room = min(config.walks, SHEET_WALKS) * len(shown)
     with tqdm(total=pictures, desc="sample", unit="img", delay=2) as bar:
-        for count, images in map_forked(draw, parts):
+        for count, images in map_ordered(draw, parts):
             sheet += list(images)
             bar.update(count)
             if len(images) and len(sheet) == room:  # what is left is drawn meanwhile
