@@ -29,7 +29,6 @@ ARROWS = {  # module -> what it imports of ours
     "cli": {"errors", "parsers", "quiet", "streams"},
     "config": {"errors"},
     "container": {"errors", "files"},
-    "convolution": set(),
     "crops": {"decoder", "images", "stream", "workers"},
     "data": BASE | {"container"},
     "decoder": {"errors", "files"},
@@ -43,7 +42,7 @@ ARROWS = {  # module -> what it imports of ours
     "fit": {"images"},
     "gallery": {"images"},
     "images": {"decoder", "errors", "files"},
-    "inference": {"architecture", "errors", "images", "network"}
+    "inference": {"architecture", "errors", "images"}
     | {"storage", "workers"},
     "latent": {"errors", "files", "reading"},
     "losses": set(),
@@ -51,7 +50,6 @@ ARROWS = {  # module -> what it imports of ours
     "metrics": set(),
     "model": {"architecture"},
     "mouths": set(),
-    "network": {"architecture", "convolution"},
     "openface": {"errors", "files"},
     "parsers": {"config"},
     "probe": {"container", "data", "errors", "files"},

@@ -1,35 +1,36 @@
-"""The network: encoder, decoder, and the VAE that composes them.
+"""The network in Keras: encoder, decoder, and the VAE that composes them.
 
-Images are folded into the channels (space to depth) before any convolution, so that all
-work is done by small dense kernels that a processor without a GPU runs at full speed.
-There is no batch normalisation: it reads strangers as noise.
+Both are built from the list of layers in `architecture.py`.
 """
-import math
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from vae.architecture import (
-    DENSE_WIDTH,
+    GELU,
     LOG_VAR_RANGE,
-    PATCH,
-    WIDTHS,
-    count_features,
-    count_outputs,
-    count_stages,
-    grid_of,
-    is_dense,
-    unit_of,
+    AddImage,
+    Convolution,
+    Crop,
+    Dense,
+    DepthToSpace,
+    Pad,
+    ReLU,
+    Rescale,
+    Reshape,
+    Residual,
+    SpaceToDepth,
+    design_network,
 )
 
-RESIDUAL_SCALE = 0.01  # variance of a block's last kernel: a block starts as identity
+QUIET_SCALE = 0.01  # variance of a block's last kernel: a block starts as identity
 LOG_VAR_START = -3.0
 SMALLEST_START = 0.01  # of 0..1, a pixel's standard deviation where none varies
 
 
 @keras.saving.register_keras_serializable("vae")
-class SpaceToDepth(layers.Layer):
+class Fold(layers.Layer):
     """Folds squares of pixels into channels: (B, H, W, C) -> (B, H/n, W/n, n*n*C)."""
 
     def __init__(self, size, **settings):
@@ -45,7 +46,7 @@ class SpaceToDepth(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("vae")
-class DepthToSpace(layers.Layer):
+class Unfold(layers.Layer):
     """Unfolds channels into squares: (B, H, W, n*n*C) -> (B, H*n, W*n, C)."""
 
     def __init__(self, size, **settings):
@@ -60,115 +61,6 @@ class DepthToSpace(layers.Layer):
         return ops.reshape(x, (-1, height * n, width * n, channels // n**2))
 
 
-def _block(x, channels, name, dtype):
-    """Two 3x3 convolutions around a shortcut; keeps the shape."""
-    # Not a leaky ReLU: where TensorFlow 2.21 fuses one behind an addition on a CPU, its
-    # slope becomes 0.2, in evaluation alone.
-    h = layers.ReLU(dtype=dtype)(x)
-    h = layers.Conv2D(channels, 3, padding="same", dtype=dtype, name=f"{name}_a")(h)
-    h = layers.ReLU(dtype=dtype)(h)
-    small = keras.initializers.VarianceScaling(RESIDUAL_SCALE)
-    h = layers.Conv2D(
-        channels,
-        3,
-        padding="same",
-        kernel_initializer=small,
-        dtype=dtype,
-        name=f"{name}_b",
-    )(h)
-    return layers.Add(dtype=dtype)([x, h])
-
-
-def _gelu(x):
-    """The Gaussian error linear unit, by tanh, which numpy has too."""
-    return ops.gelu(x, approximate=True)
-
-
-def _hidden(x, dtype):
-    """Two dense layers, the second around a shortcut: (B, N) -> (B, DENSE_WIDTH)."""
-    x = layers.Dense(DENSE_WIDTH, _gelu, dtype=dtype, name="hidden_a")(x)
-    h = layers.Dense(DENSE_WIDTH, _gelu, dtype=dtype, name="hidden_b")(x)
-    return layers.Add(dtype=dtype)([x, h])
-
-
-def _trunk(x, config, dtype):
-    """Images (B, H, W, C) to one row of features each; odd sizes are padded."""
-    stages = count_stages(config.width, config.height)
-    rows, columns = grid_of(config)
-    unit = unit_of(config)
-    bottom, right = rows * unit - config.height, columns * unit - config.width
-    if bottom or right:
-        x = layers.ZeroPadding2D(((0, bottom), (0, right)), dtype=dtype)(x)
-    x = SpaceToDepth(PATCH, dtype=dtype)(x)  # (B, H/4, W/4, 16C)
-    x = layers.Conv2D(WIDTHS[0], 3, padding="same", dtype=dtype, name="in")(x)
-    for stage, channels in enumerate(WIDTHS[:stages]):
-        if stage:
-            x = SpaceToDepth(2, dtype=dtype)(x)
-            x = layers.Conv2D(channels, 1, dtype=dtype, name=f"down{stage}")(x)
-        x = _block(x, channels, f"block{stage}", dtype)
-    return layers.Flatten(dtype=dtype)(layers.ReLU(dtype=dtype)(x))
-
-
-def build_encoder(config, dtype="float32"):
-    """Returns the encoder: images (B, H, W, C), 0..1 -> z_mean, z_log_var (B, Z).
-
-    Args:
-        config: a `ModelConfig`.
-        dtype: Keras dtype policy of the inner layers; outputs are float32.
-    """
-    images = keras.Input((config.height, config.width, config.channels), name="images")
-    x = layers.Rescaling(2.0, offset=-1.0, dtype=dtype)(images)
-    if is_dense(config):
-        x = _hidden(layers.Flatten(dtype=dtype)(x), dtype)
-    else:
-        x = _trunk(x, config, dtype)
-    z_mean = layers.Dense(config.latent_dim, dtype="float32", name="z_mean")(x)
-    z_log_var = layers.Dense(
-        config.latent_dim,
-        bias_initializer=keras.initializers.Constant(LOG_VAR_START),
-        dtype="float32",
-        name="z_log_var",
-    )(x)
-    z_log_var = ops.clip(z_log_var, *LOG_VAR_RANGE)
-    return keras.Model(images, [z_mean, z_log_var], name="encoder")
-
-
-def build_decoder(config, dtype="float32"):
-    """Returns the decoder: z (B, Z) -> outputs (B, H, W, C or 2C), float32.
-
-    See `vae.losses.reconstruction_loss` for what the outputs of a likelihood mean.
-    """
-    z = keras.Input((config.latent_dim,), name="z")
-    channels = count_outputs(config)
-    shape = config.height, config.width, channels
-    if is_dense(config):
-        x = layers.Dense(math.prod(shape), dtype=dtype, name="out")(_hidden(z, dtype))
-        x = layers.Reshape(shape, dtype=dtype)(x)
-    else:
-        x = _unfold(z, config, channels, dtype)
-    outputs = MeanImage(shape, name="mean_image")(ops.cast(x, "float32"))
-    return keras.Model(z, outputs, name="decoder")
-
-
-def _unfold(z, config, channels, dtype):
-    """Codes (B, Z) to (B, H, W, channels): the way of `_trunk` back."""
-    stages = count_stages(config.width, config.height)
-    rows, columns = grid_of(config)
-    x = layers.Dense(count_features(config), dtype=dtype, name="in")(z)
-    x = layers.Reshape((rows, columns, -1), dtype=dtype)(x)
-    for stage in reversed(range(stages)):
-        x = _block(x, WIDTHS[stage], f"block{stage}", dtype)
-        if stage:
-            wide = 4 * WIDTHS[stage - 1]
-            x = layers.Conv2D(wide, 1, dtype=dtype, name=f"up{stage}")(x)
-            x = DepthToSpace(2, dtype=dtype)(x)
-    x = layers.ReLU(dtype=dtype)(x)
-    folded = PATCH * PATCH * channels
-    x = layers.Conv2D(folded, 3, padding="same", dtype=dtype, name="out")(x)
-    x = DepthToSpace(PATCH, dtype=dtype)(x)
-    return x[:, : config.height, : config.width]
-
-
 @keras.saving.register_keras_serializable("vae")
 class MeanImage(layers.Layer):
     """Adds one trained value a pixel, so that a decoder can start at the mean image."""
@@ -179,6 +71,100 @@ class MeanImage(layers.Layer):
 
     def call(self, x):
         return x + self.image
+
+
+def _gelu(x):
+    """The Gaussian error linear unit, by tanh, which numpy has too."""
+    return ops.gelu(x, approximate=True)
+
+
+def build_encoder(config, dtype="float32"):
+    """Returns the encoder: images (B, H, W, C), 0..1 -> z_mean, z_log_var (B, Z).
+
+    Args:
+        config: a `ModelConfig`.
+        dtype: Keras dtype policy of the inner layers; outputs are float32.
+    """
+    design = design_network(config)
+    images = keras.Input((config.height, config.width, config.channels), name="images")
+    x = _stack(images, design.trunk, dtype)  # (B, F)
+    z_mean = _dense(design.z_mean, "float32")(x)
+    start = keras.initializers.Constant(LOG_VAR_START)
+    z_log_var = _dense(design.z_log_var, "float32", bias_initializer=start)(x)
+    z_log_var = ops.clip(z_log_var, *LOG_VAR_RANGE)
+    return keras.Model(images, [z_mean, z_log_var], name="encoder")
+
+
+def build_decoder(config, dtype="float32"):
+    """Returns the decoder: z (B, Z) -> outputs (B, H, W, C or 2C), float32.
+
+    See `vae.losses.reconstruction_loss` for what the outputs of a likelihood mean.
+    """
+    z = keras.Input((config.latent_dim,), name="z")
+    outputs = _stack(z, design_network(config).decoder, dtype)
+    return keras.Model(z, outputs, name="decoder")
+
+
+def _stack(x, designs, dtype):
+    """Puts layers on top of a Keras tensor, one after another."""
+    for design in designs:
+        x = _apply(design, x, dtype)
+    return x
+
+
+def _apply(design, x, dtype):
+    match design:
+        case Dense():
+            return _dense(design, dtype)(x)
+        case Convolution():
+            return _convolve(design, dtype)(x)
+        case Residual(inner):
+            return layers.Add(dtype=dtype)([x, _stack(x, inner, dtype)])
+        case AddImage(name, shape):
+            return MeanImage(shape, name=name)(ops.cast(x, "float32"))
+        case Pad(0, 0):
+            return x
+        case Crop(height, width):
+            return x[:, :height, :width]
+    return _untrained(design, dtype)(x)
+
+
+def _dense(design, dtype, **settings):
+    return layers.Dense(design.outputs, dtype=dtype, name=design.name, **settings)
+
+
+def _convolve(design, dtype):
+    start = "glorot_uniform"
+    if design.quiet:
+        start = keras.initializers.VarianceScaling(QUIET_SCALE)
+    return layers.Conv2D(
+        design.outputs,
+        design.size,
+        padding="same",
+        kernel_initializer=start,
+        dtype=dtype,
+        name=design.name,
+    )
+
+
+def _untrained(design, dtype):
+    """Returns the Keras layer of a design without arrays."""
+    match design:
+        case Rescale(scale, offset):
+            return layers.Rescaling(scale, offset, dtype=dtype)
+        case Pad(bottom, right):
+            return layers.ZeroPadding2D(((0, bottom), (0, right)), dtype=dtype)
+        case SpaceToDepth(size):
+            return Fold(size, dtype=dtype)
+        case DepthToSpace(size):
+            return Unfold(size, dtype=dtype)
+        case Reshape(shape):
+            return layers.Reshape(shape, dtype=dtype)
+        case ReLU():
+            return layers.ReLU(dtype=dtype)
+        case GELU():
+            return layers.Activation(_gelu, dtype=dtype)
+    raise TypeError(f"{design!r} found, a layer of vae.architecture expected")
 
 
 class VAE:
