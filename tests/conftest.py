@@ -21,7 +21,6 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 TENSORFLOW_FILES = {
-    "test_adam.py",
     "test_augment.py",
     "test_demo.py",
     "test_evaluate.py",

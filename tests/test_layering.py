@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 FRAMEWORKS = {"keras", "tensorflow"}
-ON_FRAMEWORKS = {"adam", "augment", "evaluation", "export", "losses", "model"}
+ON_FRAMEWORKS = {"augment", "evaluation", "export", "losses", "model"}
 ON_FRAMEWORKS |= {"statistics", "training"}
 BASE = {"config", "errors", "files"}
 CHECKS = BASE | {"bundle", "checkpoint", "checks", "data"}
@@ -15,7 +15,6 @@ CHECKS |= {"cleaning", "detector", "fit", "openface", "sources", "video", "write
 ARROWS = {  # module -> what it imports of ours
     "__init__": set(),
     "__main__": {"cli"},
-    "adam": set(),
     "alignment": {"blinks", "errors", "images", "latent", "mouths"}
     | {"reading", "registration", "workers"},
     "architecture": set(),
@@ -64,7 +63,7 @@ ARROWS = {  # module -> what it imports of ours
     "stream": {"errors", "files", "images"},
     "streams": set(),
     "tally": {"alignment", "metrics"},
-    "training": {"adam", "augment", "errors", "losses", "progress", "stream"},
+    "training": {"augment", "errors", "losses", "progress", "stream"},
     "verdict": {"bootstrap"},
     "video": {"errors", "files", "fit", "sources"},
     "workers": set(),

@@ -8,9 +8,8 @@ import platform
 
 import numpy as np
 import tensorflow as tf
-from keras import ops
+from keras import ops, optimizers
 
-from vae.adam import Adam
 from vae.augment import invent
 from vae.errors import VaeError
 from vae.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
@@ -59,7 +58,8 @@ class Trainer:
     def __init__(self, model, config, count):
         self.model, self.config = model, config
         self.batches = count_batches(count, config.batch_size)
-        self.optimizer = Adam(model.trainable_variables, CLIP_NORM)
+        self.optimizer = optimizers.Adam(global_clipnorm=CLIP_NORM)
+        self.optimizer.build(model.trainable_variables)
         self._pixels = math.prod(model.encoder.input_shape[1:])
         images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8)
         scalar = tf.TensorSpec((), tf.float32)
@@ -74,7 +74,7 @@ class Trainer:
         """Name -> variable, of all that a checkpoint holds."""
         found = {f"model/{name}": v for name, v in self.model.arrays.items()}
         for index, variable in enumerate(self.optimizer.variables):
-            found[f"adam/{index:03}/{variable.name}"] = variable
+            found[f"optimizer/{index:03}/{variable.name}"] = variable
         return found
 
     def train_step(self, images, progress):
@@ -133,7 +133,8 @@ class Trainer:
         healthy = tf.math.is_finite(norm) & tf.math.is_finite(parts[0])
 
         def update():
-            self.optimizer.apply(gradients, norm, step, rate)
+            self.optimizer.learning_rate.assign(rate)
+            self.optimizer.apply(gradients, variables)
             memory = tf.where(step == 0, 0.0, SIGMA_MEMORY)
             self.model.sigma.assign(memory * self.model.sigma + (1 - memory) * sigma)
             return parts
