@@ -24,7 +24,7 @@ ARROWS = {  # module -> what it imports of ours
     "bundle": {"errors", "files", "storage"},
     "chart": set(),
     "checkpoint": BASE | {"storage"},
-    "cleaning": set(),
+    "cleaning": {"images"},
     "cli": {"errors", "parsers", "quiet", "streams"},
     "config": {"errors"},
     "container": {"errors", "files"},

@@ -118,7 +118,6 @@ def test_duplicates_in_blocks_are_those_found_one_by_one(seed, block, first):
     distance = rng.choice([0.0, 1.1, 1.15, 1.2])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cleaning, "BLOCK", block)
-        patch.setattr(cleaning, "PART", block // 2)
         found = find_duplicates(thumbnails, distance, first, gone)
     assert found == find_slowly(thumbnails, distance, first, gone)
 

@@ -7,6 +7,9 @@ order only in which of two copies counts as the first.
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+
+from vae.images import to_picture
 
 THUMBNAIL_SIDE = 16  # pixels
 THUMBNAIL_BYTES = THUMBNAIL_SIDE**2
@@ -14,8 +17,6 @@ MIN_IMAGES = 8  # fewer have no typical face to differ from
 DEVIATION_SCALE = 1.4826  # makes a median deviation a standard one, of a Gaussian
 MIN_DEVIATION = 0.5  # gray levels; a set of equal images has none
 BLOCK = 512  # thumbnails compared at a time
-PART = 32  # of them, against a block: few enough that BLAS does not start threads
-ROUNDING = 8.0  # more than float32 loses in a squared distance of coarse thumbnails
 
 
 def measure_images(images):
@@ -28,60 +29,22 @@ def measure_images(images):
         (thumbnails, sharpness): uint8 (B, 256), and float32 (B,), the mean square of
         the Laplacian.
     """
-    gray = _four_times_gray(images)
-    height, width = gray.shape[1:]
-    rows = _add_cells(gray.view(np.uint16), 1, np.uint16)  # (B, 16, W)
-    sums = _add_cells(rows, 2, np.uint32)  # (B, 16, 16)
-    area = np.outer(_cell_sides(height), _cell_sides(width))
-    thumbnails = np.rint(sums / (4 * area)).astype(np.uint8)
-    return thumbnails.reshape(len(images), THUMBNAIL_BYTES), _sharpness(gray)
+    thumbnails = np.empty((len(images), THUMBNAIL_BYTES), np.uint8)
+    sharpness = np.empty(len(images), np.float32)
+    size = THUMBNAIL_SIDE, THUMBNAIL_SIDE
+    for row, image in enumerate(images):
+        gray = to_picture(image).convert("L")
+        small = gray.resize(size, Image.Resampling.BOX)
+        thumbnails[row] = np.asarray(small).reshape(-1)
+        sharpness[row] = _measure_sharpness(np.asarray(gray, np.float32))
+    return thumbnails, sharpness
 
 
-def _four_times_gray(images):
-    """R + 2G + B of RGB, or 4 times the one channel: int16 (B, H, W)."""
-    gray = images[..., images.shape[3] // 2].astype(np.int16)  # green, or the one
-    gray *= 2 if images.shape[3] == 3 else 4
-    for channel in (0, 2)[: images.shape[3] - 1]:
-        gray += images[..., channel]
-    return gray
-
-
-def _sharpness(gray):
-    """The mean square of the Laplacian: float32 (B,).
-
-    Rows are taken as one line, which is faster than three dimensions; what is computed
-    across the ends of rows is left out afterwards.
-    """
-    count, height, width = gray.shape
-    line = gray.reshape(count, height * width)
-    middle = slice(width, (height - 1) * width)
-    laplacian = 4 * line[:, middle]
-    for step in (-width, -1, 1, width):
-        laplacian -= line[:, middle.start + step : middle.stop + step]
-    inner = laplacian.reshape(count, height - 2, width)[:, :, 1:-1]
-    inner = inner.astype(np.float32).reshape(count, (height - 2) * (width - 2))
-    return np.vecdot(inner, inner) / inner.shape[1]
-
-
-def _cell_edges(side):
-    return np.arange(THUMBNAIL_SIDE) * side // THUMBNAIL_SIDE
-
-
-def _cell_sides(side):
-    """Pixels of each cell along one side; in a tiny image, cells share a pixel."""
-    return np.maximum(np.diff(_cell_edges(side), append=side), 1)
-
-
-def _add_cells(levels, axis, dtype):
-    """Sums over cells, without a matrix product, whose threads fight for the cores.
-
-    uint16 is wide enough for the first axis, where 64 levels of 1020 meet at most.
-    """
-    side = levels.shape[axis]
-    levels = np.moveaxis(levels, axis, 0)
-    cells = zip(_cell_edges(side), _cell_sides(side))
-    sums = [levels[at : at + size].sum(axis=0, dtype=dtype) for at, size in cells]
-    return np.stack(sums, axis=axis)
+def _measure_sharpness(gray):
+    """The mean square of the Laplacian of an image (H, W)."""
+    laplacian = 4 * gray[1:-1, 1:-1] - gray[:-2, 1:-1] - gray[2:, 1:-1]
+    laplacian -= gray[1:-1, :-2] + gray[1:-1, 2:]
+    return np.square(laplacian).mean()
 
 
 @dataclass(frozen=True)
@@ -158,106 +121,41 @@ def find_duplicates(thumbnails, distance, first=0, gone=None):
         first: rows before it are compared with, and not blamed.
         gone: bool (N,), rows to leave out, or None.
     """
-    search = _Search(thumbnails, distance)
-    count = len(thumbnails)
-    gone = np.zeros(count, bool) if gone is None else gone
-    copies = np.full(count, -1)
-    for start in range(0, count, BLOCK):
+    limit = distance**2 * THUMBNAIL_BYTES
+    gone = np.zeros(len(thumbnails), bool) if gone is None else gone
+    kept, copies = np.empty(0, int), {}
+    for start in range(0, len(thumbnails), BLOCK):
         rows = np.flatnonzero(~gone[start : start + BLOCK]) + start
-        blamed = rows[rows >= first]
-        copies[blamed] = search.find_first(blamed)
-        rows = rows[copies[rows] < 0]
-        near = np.tril(search.compare(rows), -1)
-        for at in np.flatnonzero(near.any(axis=1)):
-            same = rows[near[at] & (copies[rows] < 0)]  # changes from row to row
-            if len(same) and rows[at] >= first:
-                copies[rows[at]] = same[0]
-        search.add(rows[copies[rows] < 0])
-    return [(int(row), int(copies[row])) for row in np.flatnonzero(copies >= 0)]
+        found = _find_first(thumbnails, rows, kept, limit)
+        near = _are_near(thumbnails[rows], thumbnails[rows], limit)
+        new = np.zeros(len(rows), bool)  # rows of this block that are no copies
+        for at, row in enumerate(rows):
+            earlier = rows[:at][near[at, :at] & new[:at]]
+            copied = found[at] if found[at] >= 0 or not len(earlier) else earlier[0]
+            if copied >= 0 and row >= first:
+                copies[int(row)] = int(copied)
+            else:
+                new[at] = True
+        kept = np.concatenate([kept, rows[new]])
+    return list(copies.items())
 
 
-class _Search:
-    """Thumbnails, and among them those added so far, sorted so that few are compared.
-
-    Two thumbnails differ at least as much as their coarse forms do, and those as much
-    as their places along one line. So each is compared with its neighbours on the line
-    only, first coarsely, and what is left in full.
-    """
-
-    def __init__(self, thumbnails, distance):
-        self._thumbnails = thumbnails
-        self._limit = distance**2 * THUMBNAIL_BYTES
-        self._reach = np.sqrt(self._limit) + 1  # on the line; float32 loses far less
-        blocks = range(0, len(thumbnails), BLOCK)
-        coarse = [_coarsen(thumbnails[at : at + BLOCK]) for at in blocks]
-        self._coarse = np.concatenate(coarse)  # (N, 16)
-        centred = self._coarse - self._coarse.mean(axis=0)
-        axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]  # along which they vary
-        self._places = self._coarse @ axis
-        self._rows = np.empty(0, int)  # those added, sorted by place
-
-    def add(self, rows):
-        """Makes rows known to `find_first`."""
-        rows = np.concatenate([self._rows, rows])
-        self._rows = rows[np.argsort(self._places[rows], kind="stable")]
-
-    def find_first(self, rows):
-        """Returns for each row the first of those added that is near it, or -1."""
-        found = np.full(len(rows), len(self._places))  # more than any row
-        for part, window in self._find_windows(rows, self._rows):
-            others = self._rows[window]
-            near = self._are_near(rows[part], others)
-            first = np.where(near, others, len(self._places)).min(axis=1)
-            found[part] = np.minimum(found[part], first)
-        return np.where(found < len(self._places), found, -1)
-
-    def compare(self, rows):
-        """Returns which of the rows are near each other: bool (R, R)."""
-        order = np.argsort(self._places[rows])
-        near = np.zeros((len(rows), len(rows)), bool)
-        for part, window in self._find_windows(rows, rows[order]):
-            columns = order[window]
-            near[np.ix_(part, columns)] = self._are_near(rows[part], rows[columns])
-        return near
-
-    def _find_windows(self, rows, others):
-        """Yields (indices of some rows, slice of others that may be near them).
-
-        All pairs that are not near enough on the line are left out. `others` are sorted
-        by place.
-        """
-        order, places = np.argsort(self._places[rows]), self._places[others]
-        for at in range(0, len(rows), PART):
-            part = order[at : at + PART]
-            low, high = self._places[rows[part[[0, -1]]]]
-            start = np.searchsorted(places, low - self._reach)
-            stop = np.searchsorted(places, high + self._reach, "right")
-            for begin in range(start, stop, BLOCK):
-                yield part, slice(begin, min(begin + BLOCK, stop))
-
-    def _are_near(self, rows, others):
-        """Whether each of `rows` is near each of `others`: bool (R, O)."""
-        coarse = self._coarse[rows], self._coarse[others]
-        near = _within(*coarse, self._limit + ROUNDING)
-        some, of = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
-        if len(some):
-            fine = self._thumbnails[rows[some]], self._thumbnails[others[of]]
-            fine = [part.astype(np.float32) for part in fine]
-            near[np.ix_(some, of)] = _within(*fine, self._limit)
-        return near
+def _find_first(thumbnails, rows, kept, limit):
+    """Returns for each of `rows` the first of those kept that is near it, or -1."""
+    found = np.full(len(rows), -1)
+    for start in range(0, len(kept), BLOCK):
+        others = kept[start : start + BLOCK]
+        near = _are_near(thumbnails[rows], thumbnails[others], limit)
+        new = (found < 0) & near.any(axis=1)
+        found[new] = others[near[new].argmax(axis=1)]
+    return found
 
 
-def _coarsen(thumbnails):
-    """Sums of 4 x 4 pixels over 4, so that no distance grows: float32 (B, 16)."""
-    cells = thumbnails.reshape(-1, 4, 4, 4, 4).astype(np.float32)
-    return cells.sum(axis=(2, 4)).reshape(len(cells), -1) / 4
-
-
-def _within(a, b, limit):
+def _are_near(thumbnails, others, limit):
     """Whether squared distances are within a limit: (A, P), (B, P) to bool (A, B).
 
-    Sums of products of bytes are exact in float32, since they stay below 2 ** 24.
+    Sums of products of 256 bytes are exact in float32, since they stay below 2 ** 24.
     """
-    product = a @ b.T
-    product -= np.vecdot(b, b) / 2
+    a, b = thumbnails.astype(np.float32), others.astype(np.float32)
+    product = a @ b.T - np.vecdot(b, b) / 2
     return product >= (np.vecdot(a, a)[:, None] - limit) / 2
