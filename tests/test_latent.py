@@ -18,7 +18,7 @@ from vae.latent import (
     pack_statistics,
     summarise,
 )
-from vae.reading import EDGES, FEATURES
+from vae.reading import FEATURES
 
 CODES = np.array([[0, 0], [2, 0], [0, 4], [2, 5], [1, 2]], np.float32)
 PLAIN = {
@@ -90,21 +90,6 @@ def test_statistics_come_back_as_they_were(tmp_path):
     assert found.keys() == PLAIN.keys()
     for name, array in statistics.items():
         np.testing.assert_array_equal(found[name], array)
-
-
-def test_a_reader_that_knows_no_mouths_reads_as_it_did(tmp_path):
-    old = np.arange(EDGES * 3, dtype="f4").reshape(EDGES, 3)
-    (tmp_path / "a.npz").write_bytes(pack_statistics(PLAIN | {"reader": old}))
-    found = load_statistics(tmp_path / "a.npz", 3)["reader"]
-    assert found.shape == (FEATURES, 3) and not found[EDGES:].any()
-    np.testing.assert_array_equal(found[:EDGES], old)
-
-
-def test_statistics_of_before_blinks_and_shares_have_none(tmp_path):
-    (tmp_path / "a.npz").write_bytes(npz(blink=None, mouth_share=None))
-    found = load_statistics(tmp_path / "a.npz", 3)
-    assert found["blink"].tolist() == 2 * [[0, 0, 0]]
-    assert found["mouth_share"].tolist() == [0]
 
 
 class Code:

@@ -18,7 +18,7 @@ ARROWS = {  # module -> what it imports of ours
     "alignment": {"blinks", "errors", "images", "latent", "mouths"}
     | {"reading", "registration", "workers"},
     "architecture": set(),
-    "augment": set(),
+    "augment": {"filters"},
     "blinks": {"reading"},
     "bootstrap": set(),
     "bundle": {"errors", "files", "storage"},

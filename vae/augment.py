@@ -7,7 +7,8 @@ pure function of (seed, step).
 """
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+
+from vae.filters import cubic_matrix
 
 FLIP_SHARE = 0.5
 JOIN_SHARES = {"light": 0.3, "full": 0.5}  # by --augment
@@ -130,7 +131,10 @@ def _bend(images, points, aside):
             (B, 1, 1).
     """
     count, height, width, channels = tf.shape(images)[0], *images.shape[1:]
-    spread = _spread(height), _spread(width)
+    spread = [
+        tf.constant(cubic_matrix(side, CONTROL_POINTS), tf.float32)
+        for side in (height, width)
+    ]
     moved = tf.einsum("hp,wq,bpqk->bhwk", *spread, points)  # (B, H, W, 2)
     rows = tf.range(height, dtype=tf.float32)[:, None] + moved[..., 0] * height
     moved_across = moved[..., 1] + aside * _find_mouth(height, width)
@@ -159,10 +163,3 @@ def _find_mouth(height, width):
     start, end = MOUTH_ROWS
     below = np.clip((rows - start) / (end - start), 0, 1)
     return below * np.exp(-np.square((columns - 0.5) / MOUTH_REACH) / 2)
-
-
-def _spread(size):
-    """Weights (size, P) that carry control points to pixels, bicubic."""
-    points = Image.fromarray(np.eye(CONTROL_POINTS, dtype=np.float32))
-    cubic = Image.Resampling.BICUBIC
-    return tf.constant(np.asarray(points.resize((CONTROL_POINTS, size), cubic)))

@@ -5,11 +5,10 @@ import numpy as np
 
 from vae.errors import VaeError
 from vae.files import printable
-from vae.reading import EDGES, FEATURES
+from vae.reading import FEATURES
 
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 STEPS_AT_A_TIME = 64  # of a walk
-LATER = "blink", "mouth_share"  # what old files lack; zeros do nothing
 
 
 def summarise(z_mean):
@@ -63,15 +62,12 @@ def load_statistics(path, latent_dim):
         with np.load(path, allow_pickle=False) as file:
             if sum(member.file_size for member in file.zip.infolist()) > MAX_BYTES:
                 raise ValueError("too large")
-            known = {name: np.zeros(shapes[name], "f4") for name in LATER} | {**file}
-            found = {name: known[name] for name in shapes}
+            found = {name: file[name] for name in shapes}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise VaeError(
             f"{printable(path)}: can't be read ({type(error).__name__}), the latent"
             " statistics that train wrote expected"
         ) from error
-    if found["reader"].shape == (EDGES, latent_dim):  # of a version that knew no mouths
-        found["reader"] = np.pad(found["reader"], ((0, FEATURES - EDGES), (0, 0)))
     for name, array in found.items():
         fits = array.shape == shapes[name] and array.dtype.kind == "f"
         if not fits or not np.isfinite(array).all():

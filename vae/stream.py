@@ -7,9 +7,8 @@ is a pure function of (seed, epoch), so a resumed run needs nothing but its step
 """
 import math
 import os
-import queue
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -204,41 +203,19 @@ def plan_pools(rows, seed, epoch):
 
 def _read_ahead(rows, plan):
     """Yields (images, order) of each pool; a thread reads the next one meanwhile."""
-    ready, stop = queue.Queue(maxsize=1), threading.Event()
-
-    def put(item):
-        while not stop.is_set():
-            try:
-                return ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def read():
-        try:
-            for pool in plan:
-                put((_read_pool(rows, pool, stop), pool.order))
-        except BaseException as error:  # raised again where the batches are used
-            put(error)
-        put(None)
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as reader:
+        reading = [reader.submit(_read_pool, rows, pool) for pool in plan[:1]]
+        for index, pool in enumerate(plan):
+            images = reading.pop().result()
+            for later in plan[index + 1 : index + 2]:
+                reading.append(reader.submit(_read_pool, rows, later))
+            yield images, pool.order
 
 
-def _read_pool(rows, pool, stop):
+def _read_pool(rows, pool):
     images = np.empty((pool.rows, *rows.shape[1:]), np.uint8)
     at = 0
     for first, last in sorted(pool.spans):
-        if stop.is_set():
-            break
         images[at : at + last - first] = rows[first:last]
         at += last - first
     return images
