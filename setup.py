@@ -2,7 +2,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 INIT = (HERE / "vae" / "__init__.py").read_text(encoding="utf-8")
@@ -18,8 +18,8 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=["vae", "vae.checks", "vae.commands"],
-    package_data={"vae": ["mouths.npz"]},
+    packages=find_packages(include=["vae", "vae.*"]),
+    package_data={"vae.strangers": ["mouths.npz"]},
     install_requires=(HERE / "requirements.txt").read_text().split(),
     extras_require={
         "faces": FACES,

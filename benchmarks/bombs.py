@@ -25,26 +25,26 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from vae.architecture import shape_arrays  # noqa: E402
-from vae.bundle import write_bundle  # noqa: E402
+from vae.checkpoint.model_files import write_bundle  # noqa: E402
+from vae.checkpoint.storage import pack_arrays  # noqa: E402
 from vae.config import ModelConfig  # noqa: E402
-from vae.latent import pack_statistics  # noqa: E402
-from vae.reading import FEATURES  # noqa: E402
-from vae.storage import pack_arrays  # noqa: E402
+from vae.model.architecture import shape_arrays  # noqa: E402
+from vae.model.latent import pack_statistics  # noqa: E402
+from vae.strangers.features import FEATURES  # noqa: E402
 
 RUN = """
 import os, resource, sys
 sys.path.insert(0, sys.argv[1])
-import vae.checks.prepare, vae.checks.sample, vae.latent
+import vae.checks.prepare, vae.checks.sample, vae.model.latent
 from vae.cli import main
 from vae.errors import VaeError
-from vae.images import read_image
+from vae.images.sheets import read_image
 path, kind, started = sys.argv[2], sys.argv[3], sum(os.times()[:4])
 try:
     if kind == "image":
         read_image(path, 112, 112, 3)
     elif kind == "latent":
-        vae.latent.load_statistics(path, 30)
+        vae.model.latent.load_statistics(path, 30)
     elif kind == "model":
         main(["sample", "--walks", "1", "--output-dir", path + ".out", path])
     else:

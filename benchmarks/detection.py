@@ -20,8 +20,8 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from vae.detector import FaceDetector, is_installed  # noqa: E402
-from vae.faces import CROP_SIDE, EYES, find_similarity, move_points  # noqa: E402
+from vae.preparation.detector import FaceDetector, is_installed  # noqa: E402
+from vae.preparation.faces import CROP_SIDE, EYES, find_similarity, move_points  # noqa: E402
 
 PEOPLE = ("actor", "actor_2", "drivers/a", "drivers/b", "drivers/c")
 CORNERS = [[33, 133], [362, 263]]  # of both eyes, in `landmarks`

@@ -11,8 +11,8 @@ from examples.draw import write_file, write_folder
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
-from vae.data import ImageFile
-from vae.stream import load_rows
+from vae.data.arrays import load_rows
+from vae.data.hdf5 import ImageFile
 
 IDENTITY, SEED = 0, 0  # of the actor who is drawn
 PEOPLE = 20  # in a file that is sorted by person

@@ -18,9 +18,9 @@ from benchmarks.contenders.reads import ReadCounter  # noqa: E402
 from benchmarks.contenders.trained import build_trainer  # noqa: E402
 from benchmarks.faces import CHUNK_ROWS, SIDE, write_sorted  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
-from vae.data import ImageFile  # noqa: E402
-from vae.stream import cut_batches, load_rows  # noqa: E402
-from vae.progress import Progress  # noqa: E402
+from vae.data.arrays import cut_batches, load_rows  # noqa: E402
+from vae.data.hdf5 import ImageFile  # noqa: E402
+from vae.training.progress import Progress  # noqa: E402
 
 COPIES = ("Transpose", "Reshape", "Cast", "ConcatV2", "Pad", "StridedSlice", "Identity")
 SHORT_FILE = 20 * CHUNK_ROWS

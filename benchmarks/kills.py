@@ -26,13 +26,13 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a forked process can't use a GPU
 
 import h5py  # noqa: E402
 
-from vae import probe  # noqa: E402
-from vae.bundle import verify_bundle  # noqa: E402
-from vae.checkpoint import find_checkpoint  # noqa: E402
+from vae.checkpoint.directory import find_checkpoint  # noqa: E402
+from vae.checkpoint.model_files import verify_bundle  # noqa: E402
+from vae.checkpoint.storage import read_json  # noqa: E402
 from vae.cli import main as run_tool  # noqa: E402
 from vae.commands import train  # noqa: E402
+from vae.data import preflight as probe  # noqa: E402
 from vae.errors import VaeError  # noqa: E402
-from vae.storage import read_json  # noqa: E402
 
 OPTIONS = ["--batch-size", "8", "--latent-dim", "2", "--augment", "none"]
 OPTIONS += ["--checkpoint-minutes", "0", "--precision", "float32"]

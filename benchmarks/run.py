@@ -15,8 +15,7 @@ from types import SimpleNamespace
 # Run as a script, Python looks for modules beside this file and not above it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import growth, prepare, quality, reconstruct  # noqa: E402
-from benchmarks import sample, start, throughput  # noqa: E402
+from benchmarks import growth, prepare, quality, reconstruct, sample, start, throughput  # noqa: E402  # noqa: E402
 from benchmarks.machine import describe_machine, format_machine  # noqa: E402
 from benchmarks.report import format_number, format_table, summarise  # noqa: E402
 from benchmarks.settings import read_settings, show  # noqa: E402

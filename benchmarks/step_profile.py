@@ -26,7 +26,7 @@ from benchmarks.contenders.trained import build_trainer  # noqa: E402
 from benchmarks.faces import SIDE  # noqa: E402
 from benchmarks.machine import describe_machine, format_machine  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
-from vae.progress import Progress  # noqa: E402
+from vae.training.progress import Progress  # noqa: E402
 
 OPERATION = re.compile(r"([\w./\-]+):(_?[A-Z]\w+)")  # name:Type, as the profiler says
 PHASES = {  # and rest: losses, noise, augmentation, the input

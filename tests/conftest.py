@@ -13,8 +13,8 @@ from hypothesis import settings  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from vae import probe  # noqa: E402
 from vae.cli import main  # noqa: E402
+from vae.data import preflight as probe  # noqa: E402
 
 # A busy computer is slow, not wrong.
 settings.register_profile("unhurried", deadline=None)

@@ -1,5 +1,5 @@
 """Stand-ins for actors whom strangers are turned into."""
-from vae.alignment import measure
+from vae.strangers.alignment import measure
 
 
 class Stranger:

@@ -2,9 +2,15 @@
 import numpy as np
 import pytest
 
-from vae.alignment import Alignment, choose_method, find_codes, measure, smooth_codes
 from vae.errors import RefusedError
-from vae.reading import FEATURES
+from vae.strangers.alignment import (
+    Alignment,
+    choose_method,
+    find_codes,
+    measure,
+    smooth_codes,
+)
+from vae.strangers.features import FEATURES
 
 RNG = np.random.default_rng(0)
 STATISTICS = {

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae import augment
-from vae.augment import invent
+from vae.training import augment as augmentation
+from vae.training.augment import augment
 
 RNG = np.random.default_rng(0)
 
@@ -18,28 +18,28 @@ def make_faces(count=6, height=24, width=20, channels=3):
 
 def apply(images, kind="full", seed=0, step=0):
     """Returns the invented faces as an array."""
-    return np.asarray(invent(images, kind, seed, step))
+    return np.asarray(augment(images, kind, seed, step))
 
 
 @pytest.fixture
 def still(monkeypatch):
-    monkeypatch.setattr(augment, "ASIDE_SHARE", 0.0)
+    monkeypatch.setattr(augmentation, "ASIDE_SHARE", 0.0)
 
 
 @pytest.fixture
 def unbent(monkeypatch, still):
-    monkeypatch.setattr(augment, "BEND_SHARE", 0.0)
+    monkeypatch.setattr(augmentation, "BEND_SHARE", 0.0)
 
 
 @pytest.fixture
 def whole(monkeypatch):
-    monkeypatch.setattr(augment, "FLIP_SHARE", 0.0)
-    monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
+    monkeypatch.setattr(augmentation, "FLIP_SHARE", 0.0)
+    monkeypatch.setattr(augmentation, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
 
 
 @pytest.fixture
 def same_eyes(monkeypatch):
-    monkeypatch.setattr(augment, "EYE_SHARE", 0.0)
+    monkeypatch.setattr(augmentation, "EYE_SHARE", 0.0)
 
 
 def test_the_same_seed_and_step_give_the_same_faces():
@@ -97,7 +97,7 @@ def test_bending_moves_features_by_about_a_pixel_of_64(
     monkeypatch, whole, still, same_eyes
 ):
     """On a ramp, what a pixel changes by is how far it was moved."""
-    monkeypatch.setattr(augment, "BEND_SHARE", 1.0)
+    monkeypatch.setattr(augmentation, "BEND_SHARE", 1.0)
     ramp = np.broadcast_to(np.arange(64, dtype="f4")[:, None, None], (64, 64, 1))
     moved = apply(np.stack([ramp] * 32)) - ramp
     inner = moved[:, 8:-8, :, 0]
@@ -108,7 +108,7 @@ def test_bending_moves_features_by_about_a_pixel_of_64(
 
 def test_some_mouths_are_moved_aside_and_nothing_else(monkeypatch, whole, same_eyes):
     """On a ramp to the right, what a pixel changes by is how far it was moved."""
-    monkeypatch.setattr(augment, "BEND_SHARE", 0.0)
+    monkeypatch.setattr(augmentation, "BEND_SHARE", 0.0)
     ramp = np.broadcast_to(np.arange(64, dtype="f4")[None, :, None], (64, 64, 1))
     moved = (apply(np.stack([ramp] * 300)) - ramp)[..., 0]  # (B, H, W)
     mouths = moved[:, 50, 32]
@@ -122,7 +122,7 @@ def test_some_mouths_are_moved_aside_and_nothing_else(monkeypatch, whole, same_e
 
 
 def test_half_of_the_faces_are_bent(monkeypatch, still, same_eyes):
-    monkeypatch.setattr(augment, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
+    monkeypatch.setattr(augmentation, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
     images = make_faces(64)
     found = apply(images)
     both = np.stack([images, images[:, :, ::-1]])
@@ -133,7 +133,7 @@ def test_half_of_the_faces_are_bent(monkeypatch, still, same_eyes):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_batch_size_goes_through_one_trace(channels):
     spec = tf.TensorSpec((None, 24, 20, channels), tf.float32)
-    function = tf.function(lambda x: invent(x, "full", 0, 3), [spec])
+    function = tf.function(lambda x: augment(x, "full", 0, 3), [spec])
     for count in (1, 5):
         found = function(make_faces(count, channels=channels))
         assert found.shape == (count, 24, 20, channels)

@@ -34,8 +34,8 @@ from benchmarks.turns import (
     take_medians,
     take_turns,
 )
-from vae.data import ImageFile
-from vae.stream import cut_batches, load_rows
+from vae.data.arrays import cut_batches, load_rows
+from vae.data.hdf5 import ImageFile
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE, SECONDS = Figure("rate", "img/s", "more"), Figure("seconds", "s", "less")

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from strangers import Stranger
 
-from vae.alignment import Alignment, find_codes, measure
-from vae.blinks import FEWEST, learn_blinks, separate_blinks, view
-from vae.reading import EDGES, FEATURES, describe_edges
+from vae.strangers.alignment import Alignment, find_codes, measure
+from vae.strangers.blinks import FEWEST, learn_blinks, separate_blinks, view
+from vae.strangers.features import EDGES, FEATURES, describe_edges
 
 COUNT, PERIOD = 240, 30  # crops, and from one blink to the next
 PALE, DEEP = 0.1, 0.9  # eyes when they are open; shut ones are as bright as 0.5
@@ -182,14 +182,15 @@ class Film:
 
 @pytest.mark.tensorflow
 def test_training_learns_what_shut_eyes_do_to_codes():
-    from vae.statistics import measure_codes
+    from vae.strangers.reader import measure_codes
+    from vae.training.augment import augment_fully
 
     shut = blink()
     images = (255 * draw_people(play(), shut).clip(0, 1)).astype("u1")
     film = Film(images)
     z, _ = film.encode(images)
     change = z[shut == 1].mean(0) - z[shut == 0].mean(0)
-    statistics = measure_codes(film, images, seed=0)
+    statistics = measure_codes(film, images, 0, augment_fully)
     assert statistics["reader"].shape == (FEATURES, 2)
     assert statistics["blink"].shape == (2, 2)
     assert statistics["blink"][0, 0] == pytest.approx(change[0], rel=0.3)

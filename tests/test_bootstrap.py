@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from vae import bootstrap
-from vae.bootstrap import FEWEST_PIECES, Interval, bound_mean, choose_block
+from vae.evaluation import confidence as bootstrap
+from vae.evaluation.confidence import FEWEST_PIECES, Interval, bound_mean, choose_block
 
 
 def remember(count, memory, seed):

@@ -8,12 +8,12 @@ import pytest
 from test_checkpoint import DAMAGES, MANY, Faults, Killed
 from test_latent import PLAIN
 
-from vae.architecture import shape_arrays
-from vae.bundle import NAMES, verify_bundle, write_bundle
+from vae.checkpoint.model_files import NAMES, verify_bundle, write_bundle
+from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
-from vae.latent import pack_statistics
-from vae.storage import pack_arrays, read_json
+from vae.model.architecture import shape_arrays
+from vae.model.latent import pack_statistics
 
 META = {"schema": 1, "model": ModelConfig(16, 12, 3, 3).to_dict()}
 

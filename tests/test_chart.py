@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from vae.chart import HELD_OUT, PANEL, TRAIN, draw_history
+from vae.training.history import HELD_OUT, PANEL, TRAIN, draw_history
 
 
 def history_of(values, held_out=None, name="loss"):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vae.checkpoint import find_checkpoint, restore, save_checkpoint, sweep
+from vae.checkpoint.directory import find_checkpoint, restore, save_checkpoint, sweep
 from vae.errors import RefusedError, VaeError
 
 MANY = 40  # more calls than one save makes

@@ -1,12 +1,13 @@
 """A folder of crops: in order whoever reads them, the broken ones told and left out."""
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import encode
+from PIL import Image
 
-from vae import decoder, stream
 from vae.config import ModelConfig
-from vae.crops import read_crops
+from vae.data import arrays as stream
+from vae.data.crops import read_crops
+from vae.images import reading as decoder
 
 COUNT, SIDE = 50, 8  # more files than one core takes at a time
 BROKEN = {0: "an empty file", 17: "not an image", 49: "truncated"}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pictures import chunk, encode, levels, noise, raw_png
 
-from vae import decoder
-from vae.decoder import ImageError
 from vae.errors import RefusedError
-from vae.images import find_images, read_image
+from vae.images import reading as decoder
+from vae.images.reading import ImageError
+from vae.images.sheets import find_images, read_image
 
 
 def broken_checksum():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conftest import make_faces, write_h5
 
-from vae import data
-from vae.data import ImageFile
+from vae.data import hdf5 as data
+from vae.data.hdf5 import ImageFile
 from vae.errors import RefusedError, VaeError
 
 NOTE = (

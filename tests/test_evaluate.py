@@ -7,13 +7,13 @@ import pytest
 from conftest import make_faces, write_h5
 from PIL import Image
 
-from vae.bundle import write_bundle
+from vae.checkpoint.model_files import write_bundle
+from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
-from vae.evaluation import Judge
-from vae.losses import LOG_SIGMA_RANGE
-from vae.metrics import psnr
-from vae.model import VAE
-from vae.storage import pack_arrays, read_json
+from vae.evaluation.judge import Judge
+from vae.evaluation.metrics import psnr
+from vae.model.losses import LOG_SIGMA_RANGE
+from vae.model.network import VAE
 
 
 @pytest.fixture

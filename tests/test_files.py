@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from pictures import noise
+from PIL import Image
 
 from vae import files
 from vae.errors import VaeError
 from vae.files import natural_key, plan_outputs, printable
-from vae.images import read_image, write_png
+from vae.images.sheets import read_image, write_png
 
 
 @given(st.lists(st.integers(0, 10**30), unique=True), st.randoms())

@@ -8,9 +8,9 @@ from conftest import ROOT
 
 from benchmarks.fuzz import make_case
 from benchmarks.fuzzing.targets import TARGETS
-from vae import probe
+from vae.data import preflight as probe
+from vae.data.preflight import probe_images
 from vae.errors import RefusedError, VaeError
-from vae.probe import probe_images
 
 FUZZ = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--seed", "7"]
 

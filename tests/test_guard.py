@@ -3,7 +3,7 @@ import pytest
 
 from benchmarks.faces import CHUNK_ROWS, write_sorted
 from benchmarks.guard import count_reads, count_step
-from vae import stream
+from vae.data import arrays as stream
 
 MOST_OPERATIONS = 3050  # 2,982 and a little; half of them are of Adam
 MOST_COPIES = 300  # 286 and a little

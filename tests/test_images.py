@@ -3,12 +3,11 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import chunk, encode, levels, noise, palette_row, raw_png, read, row
+from PIL import Image
 
-from vae import images
-from vae.images import read_image
-
+from vae.images import sheets as images
+from vae.images.sheets import read_image
 
 RGB_ROW = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 99, 200]]
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae import latent
 from vae.errors import VaeError
-from vae.latent import (
+from vae.model import latent
+from vae.model.latent import (
     draw_walks,
     interpolate,
     load_statistics,
     pack_statistics,
     summarise,
 )
-from vae.reading import FEATURES
+from vae.strangers.features import FEATURES
 
 CODES = np.array([[0, 0], [2, 0], [0, 4], [2, 5], [1, 2]], np.float32)
 PLAIN = {

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from vae.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
+from vae.model.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
 
 RNG = np.random.default_rng(0)
 

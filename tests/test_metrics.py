@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from vae.metrics import (
+from vae.evaluation.metrics import (
     bits_per_dim,
     count_active,
     estimate_likelihood,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from vae.config import ModelConfig
-from vae.model import VAE
+from vae.model.network import VAE
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,15 @@ from strangers import Stranger
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import PARAMETERS, perform
-from vae.alignment import Alignment, find_codes
-from vae.mouths import MOUTHS, TAKEN, follow_mouths, read_mouths
-from vae.reading import EDGES, FEATURES, MOUTH_EDGES, describe, describe_edges
+from vae.strangers.alignment import Alignment, find_codes
+from vae.strangers.features import (
+    EDGES,
+    FEATURES,
+    MOUTH_EDGES,
+    describe,
+    describe_edges,
+)
+from vae.strangers.mouths import MOUTHS, TAKEN, follow_mouths, read_mouths
 
 KNOWN = ("mouth_open", "smile", "mouth_width")  # the columns that are drawn
 
@@ -26,8 +32,7 @@ def test_mouths_of_the_unseen_are_read(identity):
 @pytest.mark.tensorflow
 def test_teaching_makes_a_file_that_can_be_read(tmp_path, monkeypatch):
     from examples import teach
-
-    from vae import mouths
+    from vae.strangers import mouths
 
     monkeypatch.setattr(teach, "PEOPLE", 2)
     monkeypatch.setattr(teach, "PASSES", 1)
@@ -98,7 +103,8 @@ def test_a_share_of_what_edges_say_of_a_strangers_mouth_is_not_believed():
 @pytest.mark.tensorflow
 def test_training_leaves_less_of_the_mouth_to_edges(monkeypatch):
     """Of an actor whose code is how far the mouth is open."""
-    from vae import statistics
+    from vae.strangers import reader as statistics
+    from vae.training.augment import augment_fully
 
     class Film(Stranger):
         def encode(self, images):
@@ -112,7 +118,7 @@ def test_training_leaves_less_of_the_mouth_to_edges(monkeypatch):
     told = []
     for share in (0.0, statistics.SHARE):
         monkeypatch.setattr(statistics, "SHARE", share)
-        found = statistics.measure_codes(Film(images), images, seed=0)
+        found = statistics.measure_codes(Film(images), images, 0, augment_fully)
         assert found["mouth_share"].tolist() == [share]
         told.append((edges @ found["reader"][MOUTH_EDGES]).std())
     assert told[1] < 0.7 * told[0]

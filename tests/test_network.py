@@ -2,11 +2,11 @@
 import numpy as np
 import pytest
 
-from vae.architecture import count_stages, shape_arrays
 from vae.config import ModelConfig
-from vae.inference import Actor
-from vae.losses import to_images
-from vae.model import VAE
+from vae.model.architecture import count_stages, shape_arrays
+from vae.model.inference import Actor
+from vae.model.losses import to_images
+from vae.model.network import VAE
 
 FORMS = [
     {"width": 64, "height": 64},

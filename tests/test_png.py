@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vae.images import write_face, write_png
+from vae.images.sheets import write_face, write_png
 
 
 @pytest.fixture(params=[write_png, write_face], scope="module")

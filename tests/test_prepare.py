@@ -8,9 +8,9 @@ from conftest import make_faces, write_h5
 from crops import files_below, load, write_crops
 from PIL import Image
 
-from vae import sources
-from vae.data import ImageFile
-from vae.fit import Target, fit_image
+from vae.data import sources
+from vae.data.hdf5 import ImageFile
+from vae.images.pixels import Target, fit_image
 
 
 def test_pixels_order_and_origin_survive(tmp_path, run_cli):

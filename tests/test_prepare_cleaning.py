@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from vae import cleaning
-from vae.cleaning import find_duplicates, find_outliers, measure_images
+from vae.preparation import cleaning
+from vae.preparation.cleaning import find_duplicates, find_outliers, measure_images
 
 
 def make_textures(count, seed=0):

@@ -16,9 +16,9 @@ from PIL import Image
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
-from vae import detector
 from vae.commands import prepare
-from vae.faces import EYES, Face
+from vae.preparation import detector
+from vae.preparation.faces import EYES, Face
 
 OUTLINE = np.array([[-0.5, -1], [1.5, -1], [1.5, 1.5], [-0.5, 1.5]])  # in eye distances
 

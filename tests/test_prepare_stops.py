@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, make_faces
 from crops import files_below, write_crops
 
-from vae.images import write_png
+from vae.images.sheets import write_png
 
 
 def start(arguments, limit=None, code=""):
@@ -31,12 +31,12 @@ def start(arguments, limit=None, code=""):
 
 SLOW = """
 import time
-import vae.sources
-load = vae.sources.PictureSource.load
+import vae.data.sources
+load = vae.data.sources.PictureSource.load
 def slow(*arguments):
     time.sleep(0.2)
     return load(*arguments)
-vae.sources.PictureSource.load = slow
+vae.data.sources.PictureSource.load = slow
 """
 
 

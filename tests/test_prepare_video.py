@@ -4,7 +4,7 @@ import pytest
 from conftest import make_faces
 from crops import files_below, load
 
-from vae import video
+from vae.data import video
 
 av = pytest.importorskip("av")
 

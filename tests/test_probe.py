@@ -6,9 +6,9 @@ import h5py
 import pytest
 from conftest import make_faces, write_h5
 
-from vae import probe
+from vae.data import preflight as probe
+from vae.data.preflight import probe_images
 from vae.errors import RefusedError, VaeError
-from vae.probe import probe_images
 
 pytestmark = pytest.mark.child
 FOR_EVER = (

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from vae.reading import EDGES, FEATURES, describe, fit_reader
+from vae.strangers.features import EDGES, FEATURES, describe, fit_reader
 
 RNG = np.random.default_rng(0)
 

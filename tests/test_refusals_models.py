@@ -7,9 +7,9 @@ import pytest
 from conftest import make_faces, write_h5
 from PIL import Image
 
-from vae.bundle import write_bundle
+from vae.checkpoint.model_files import write_bundle
+from vae.checkpoint.storage import pack_arrays
 from vae.config import ModelConfig, TrainConfig
-from vae.storage import pack_arrays
 
 EXPECTED = "expected: the model in model has it; leave the option out"
 TIDY = "already there; replace it with --overwrite, or name another folder"

@@ -5,9 +5,9 @@ import pytest
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
-from vae.alignment import measure
-from vae.filters import area_matrix, blur_matrix, cubic_matrix
-from vae.registration import register, warp
+from vae.strangers.alignment import measure
+from vae.strangers.filters import area_matrix, blur_matrix, cubic_matrix
+from vae.strangers.registration import register, warp
 
 
 @pytest.fixture(scope="module")

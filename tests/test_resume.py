@@ -6,6 +6,7 @@ import signal
 import h5py
 import numpy as np
 import pytest
+
 from vae.commands.train import Session
 
 OPTIONS = ["--epochs", "4", "--batch-size", "16", "--latent-dim", "4"]

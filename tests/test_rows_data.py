@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, write_h5
 from test_refusals import PIXELS
 
-from vae.data import ImageFile
+from vae.data.hdf5 import ImageFile
 from vae.errors import RefusedError
 
 DATASET = "in.h5: dataset 'data': "

@@ -8,17 +8,17 @@ import time
 
 import pytest
 from conftest import ROOT, make_faces, snapshot, write_h5
-from PIL import Image
 from pictures import encode, noise
+from PIL import Image
 from test_checkpoint import MANY, Faults, Killed, load, names_in, save
 
-from vae.checkpoint import publish_folder
+from vae.checkpoint.directory import publish_folder
 from vae.config import ModelConfig
-from vae.crops import read_crops
-from vae.decoder import ImageError
+from vae.data.crops import read_crops
 from vae.errors import VaeError
 from vae.files import replace_file
-from vae.images import find_images, read_image, write_png
+from vae.images.reading import ImageError
+from vae.images.sheets import find_images, read_image, write_png
 
 TOOL = [sys.executable, str(ROOT / "vae.py")]
 
@@ -213,14 +213,14 @@ def test_row_49_many_files_are_found_in_order_and_in_little_memory(tmp_path):
     count = 100_000
     code = (
         "import os, resource, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from vae.images import find_images\n"
+        "from vae.images.sheets import find_images\n"
         "from vae.files import plan_outputs\n"
         "class Entry:\n"
         "    def __init__(self, n): self.name = f'frame_{n}.png'\n"
         "    is_symlink = is_dir = lambda self, **_: False\n"
-        "import vae.images\n"
+        "import vae.images.sheets\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "vae.images._list_folder = lambda f: map(Entry, range(int(sys.argv[2]), 0, -1))\n"
+        "vae.images.sheets._list_folder = lambda f: map(Entry, range(int(sys.argv[2]), 0, -1))\n"
         "names = find_images('.')\n"
         "assert names == [f'frame_{n}.png' for n in range(1, int(sys.argv[2]) + 1)]\n"
         "assert plan_outputs(names) == names\n"

@@ -19,15 +19,16 @@ from pictures import encode, noise
 from test_resume import read_history
 from test_rows_output import NAMES, hash_below, write_animation
 
-from vae import data, stream
-from vae.architecture import shape_arrays
-from vae.bundle import verify_bundle
-from vae.checkpoint import find_checkpoint, save_checkpoint
+from vae.checkpoint.directory import find_checkpoint, save_checkpoint
+from vae.checkpoint.model_files import verify_bundle
+from vae.checkpoint.storage import read_json
 from vae.config import ModelConfig
+from vae.data import arrays as stream
+from vae.data import hdf5 as data
 from vae.errors import VaeError
-from vae.export import write_saved_model
-from vae.storage import read_json
-from vae.streams import PatientStream
+from vae.model.architecture import shape_arrays
+from vae.model.saved_model import write_saved_model
+from vae.terminal import PatientStream
 
 SMALL = ["--latent-dim", "2", "--augment", "none", "--batch-size", "16"]
 

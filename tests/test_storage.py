@@ -10,16 +10,16 @@ import pytest
 from conftest import ROOT, make_faces, write_h5
 from test_checkpoint import MANY, Faults, Killed, save
 
-from vae.checkpoint import clear, describe_output, locked
-from vae.config import ModelConfig
-from vae.errors import RefusedError, VaeError
-from vae.storage import (
+from vae.checkpoint.directory import clear, describe_output, locked
+from vae.checkpoint.storage import (
     MAX_JSON_BYTES,
     pack_arrays,
     read_json,
     unpack_arrays,
     write_json,
 )
+from vae.config import ModelConfig
+from vae.errors import RefusedError, VaeError
 
 ARRAYS = {
     "layer/kernel": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -283,7 +283,7 @@ def test_row_12_a_second_training_in_one_folder_is_refused(tmp_path):
 
 
 def test_row_12_a_lock_ends_with_its_process(tmp_path):
-    code = "import os, sys; from vae.checkpoint import locked; "
+    code = "import os, sys; from vae.checkpoint.directory import locked; "
     code += "held = locked(sys.argv[1]); held.__enter__(); os._exit(9)"
     command = [sys.executable, "-c", code, tmp_path]
     assert subprocess.run(command, cwd=ROOT).returncode == 9

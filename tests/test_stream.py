@@ -8,11 +8,12 @@ from conftest import make_faces, write_h5
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae import data, stream
-from vae.data import ImageFile
+from vae.data import arrays as stream
+from vae.data import hdf5 as data
+from vae.data.arrays import FileRows, count_batches, cut_batches, load_rows, spread_rows
+from vae.data.hdf5 import ImageFile
 from vae.errors import VaeError
-from vae.images import resize_image
-from vae.stream import FileRows, count_batches, cut_batches, load_rows, spread_rows
+from vae.images.sheets import resize_image
 
 ROW_BYTES = 4 * 4 * 3
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from vae.commands.train import Session
 from vae.config import ModelConfig, TrainConfig
-from vae.model import VAE
-from vae.progress import Progress
-from vae.training import Trainer, fit
+from vae.model.network import VAE
+from vae.training.progress import Progress
+from vae.training.trainer import Trainer, fit
 
 QUICK = ["--epochs", "1", "--batch-size", "16", "--latent-dim", "2"]
 

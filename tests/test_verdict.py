@@ -5,11 +5,16 @@ import numpy as np
 import pytest
 
 from vae.config import ModelConfig
-from vae.gallery import SHOWN, Gallery
-from vae.memorisation import NearestFrames, measure_distance
-from vae.metrics import psnr
-from vae.tally import Measured, Tally
-from vae.verdict import compare, format_comparison, format_details, format_summaries
+from vae.evaluation.gallery import SHOWN, Gallery
+from vae.evaluation.memorisation import NearestFrames, measure_distance
+from vae.evaluation.metrics import psnr
+from vae.evaluation.report import (
+    compare,
+    format_comparison,
+    format_details,
+    format_summaries,
+)
+from vae.evaluation.tally import Measured, Tally
 
 RNG = np.random.default_rng(0)
 SHAPE = 12, 16, 3

@@ -3,8 +3,8 @@ import itertools
 
 import pytest
 
-from vae import workers
-from vae.workers import cut_evenly, map_ordered
+from vae import parallel as workers
+from vae.parallel import cut_evenly, map_ordered
 
 
 def test_results_come_in_the_order_of_the_items():

@@ -12,7 +12,7 @@ from importlib import import_module
 from vae.errors import VaeError
 from vae.parsers import build_parser
 from vae.quiet import quiet_stderr
-from vae.streams import secure_streams
+from vae.terminal import secure_streams
 
 
 def main(argv=None):

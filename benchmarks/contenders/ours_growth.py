@@ -16,8 +16,8 @@ from trained import build_trainer, train_watched
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from vae.data import ImageFile  # noqa: E402
-from vae.stream import cut_batches, load_rows  # noqa: E402
+from vae.data.arrays import cut_batches, load_rows  # noqa: E402
+from vae.data.hdf5 import ImageFile  # noqa: E402
 
 MIXING_BATCH = 64
 SEED, EPOCH = 0, 0

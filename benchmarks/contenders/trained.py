@@ -4,12 +4,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from vae.alignment import measure  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
-from vae.model import VAE  # noqa: E402
-from vae.progress import Progress  # noqa: E402
-from vae.stream import sample_rows  # noqa: E402
-from vae.training import (  # noqa: E402
+from vae.data.arrays import sample_rows  # noqa: E402
+from vae.model.network import VAE  # noqa: E402
+from vae.strangers.alignment import measure  # noqa: E402
+from vae.training.progress import Progress  # noqa: E402
+from vae.training.trainer import (  # noqa: E402
     Trainer,
     dtype_policy,
     fit,
@@ -62,7 +62,7 @@ def train_watched(trainer, rows, clock):
     """Trains until the clock has seen enough; returns its figures.
 
     Args:
-        rows: uint8 (N, H, W, C) array or what `vae.stream.load_rows` returned.
+        rows: uint8 (N, H, W, C) array or what `vae.data.arrays.load_rows` returned.
     """
     trainer.model.start_from(*measure(sample_rows(rows)))
     watcher = ClockWatcher(clock, len(rows) / trainer.batches)

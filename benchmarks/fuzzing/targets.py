@@ -13,16 +13,16 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fuzzing.mutations import damage_bytes, damage_json
-from vae import probe
-from vae.bundle import verify_bundle, write_bundle
-from vae.checkpoint import find_checkpoint, read_metadata, save_checkpoint
+from vae.checkpoint.directory import find_checkpoint, read_metadata, save_checkpoint
+from vae.checkpoint.model_files import verify_bundle, write_bundle
+from vae.checkpoint.storage import pack_arrays
 from vae.checks.train import read_state
 from vae.config import ModelConfig, TrainConfig
-from vae.decoder import ImageError
+from vae.data import preflight as probe
 from vae.errors import VaeError
-from vae.images import read_image
-from vae.progress import Progress
-from vae.storage import pack_arrays
+from vae.images.reading import ImageError
+from vae.images.sheets import read_image
+from vae.training.progress import Progress
 
 
 class Finding(Exception):

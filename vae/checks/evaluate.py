@@ -4,16 +4,16 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from vae.bundle import verify_bundle
-from vae.checkpoint import read_metadata
+from vae.checkpoint.directory import read_metadata
+from vae.checkpoint.model_files import verify_bundle
 from vae.checks.pictures import check_outputs
 from vae.config import EvaluateConfig, TrainConfig
-from vae.data import count_held_out
+from vae.data.hdf5 import count_held_out
+from vae.data.sources import FileSource, PictureSource
 from vae.errors import RefusedError
 from vae.files import printable
-from vae.fit import Target
-from vae.images import find_images
-from vae.sources import FileSource, PictureSource
+from vae.images.pixels import Target
+from vae.images.sheets import find_images
 
 MOST_MODELS = 2
 

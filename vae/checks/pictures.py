@@ -1,8 +1,8 @@
 """Checks that `sample` and `reconstruct` share: the model, and where pictures go."""
 import os
 
-from vae.bundle import verify_bundle
-from vae.checkpoint import read_metadata
+from vae.checkpoint.directory import read_metadata
+from vae.checkpoint.model_files import verify_bundle
 from vae.errors import RefusedError
 from vae.files import find_writable_folder, printable
 

@@ -8,13 +8,13 @@ import h5py
 
 from vae.checks.pictures import check_outputs
 from vae.config import FALLBACK_SIDE, MAX_SIDE, PrepareConfig
-from vae.detector import is_installed
+from vae.data.sources import FileSource, PictureSource, open_folder
+from vae.data.video import VideoSource
 from vae.errors import RefusedError
 from vae.files import explain, natural_key, printable
-from vae.fit import Target
-from vae.images import EXTENSIONS
-from vae.sources import FileSource, PictureSource, open_folder
-from vae.video import VideoSource
+from vae.images.pixels import Target
+from vae.images.sheets import EXTENSIONS
+from vae.preparation.detector import is_installed
 
 MIN_SIDE = 4  # pixels; of what train reads
 HDF5_EXTENSIONS = (".h5", ".hdf5")

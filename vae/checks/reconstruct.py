@@ -5,10 +5,10 @@ from typing import Any
 
 from vae.checks.pictures import check_model, check_outputs
 from vae.config import ModelConfig, ReconstructConfig
-from vae.decoder import ImageError
 from vae.errors import RefusedError
 from vae.files import plan_outputs, printable
-from vae.images import EXTENSIONS, find_images, read_image
+from vae.images.reading import ImageError
+from vae.images.sheets import EXTENSIONS, find_images, read_image
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vae.checkpoint import describe_output, find_checkpoint
+from vae.checkpoint.directory import describe_output, find_checkpoint
 from vae.config import CHANGEABLE_ON_RESUME, ModelConfig, TrainConfig, option_name
-from vae.data import ImageFile, count_held_out
+from vae.data.arrays import load_rows, spread_rows
+from vae.data.hdf5 import ImageFile, count_held_out
+from vae.data.preflight import probe_images
 from vae.errors import RefusedError
 from vae.files import printable
-from vae.probe import probe_images
-from vae.progress import Progress
-from vae.stream import load_rows, spread_rows
+from vae.training.progress import Progress
 
 
 @dataclass(frozen=True)

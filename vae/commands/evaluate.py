@@ -5,15 +5,16 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
+from vae.checkpoint.storage import write_json
 from vae.errors import VaeError
-from vae.evaluation import load_judge
-from vae.files import printable
-from vae.gallery import Gallery
-from vae.images import write_png
-from vae.memorisation import NearestFrames, measure_distance, summarise_distances
-from vae.storage import write_json
-from vae.tally import Tally
-from vae.verdict import (
+from vae.evaluation.gallery import Gallery
+from vae.evaluation.judge import load_judge
+from vae.evaluation.memorisation import (
+    NearestFrames,
+    measure_distance,
+    summarise_distances,
+)
+from vae.evaluation.report import (
     LABELS,
     compare,
     format_comparison,
@@ -21,7 +22,10 @@ from vae.verdict import (
     format_nearest,
     format_summaries,
 )
-from vae.workers import map_ordered
+from vae.evaluation.tally import Tally
+from vae.files import printable
+from vae.images.sheets import write_png
+from vae.parallel import map_ordered
 
 PROBE = 64  # images drawn, and images of the data, that are sought among the frames
 SEED = 0  # of the images drawn

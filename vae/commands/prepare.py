@@ -10,14 +10,14 @@ import numpy as np
 from tqdm import tqdm
 
 from vae.checks.prepare import BAD_KINDS
-from vae.cleaning import find_bad, measure_images
-from vae.detector import FaceDetector
+from vae.data.writer import ImageWriter
 from vae.errors import StoppedError, VaeError
-from vae.faces import crop_face
 from vae.files import printable
-from vae.images import make_grid, resize_image, stack_pairs, write_png
-from vae.workers import count_cores
-from vae.writer import ImageWriter
+from vae.images.sheets import make_grid, resize_image, stack_pairs, write_png
+from vae.parallel import count_cores
+from vae.preparation.cleaning import find_bad, measure_images
+from vae.preparation.detector import FaceDetector
+from vae.preparation.faces import crop_face
 
 THREADS = count_cores()
 UNITS_AHEAD = 2 * THREADS  # being loaded, or loaded and not yet written

@@ -6,14 +6,14 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from vae.alignment import Alignment, choose_method, find_codes
-from vae.crops import read_crops
+from vae.data.crops import read_crops
+from vae.evaluation.metrics import psnr
 from vae.files import printable, replace_file
-from vae.images import join_side_by_side, write_face
-from vae.inference import load_actor
-from vae.latent import load_statistics
-from vae.metrics import psnr
-from vae.workers import cut_evenly, map_ordered
+from vae.images.sheets import join_side_by_side, write_face
+from vae.model.inference import load_actor
+from vae.model.latent import load_statistics
+from vae.parallel import cut_evenly, map_ordered
+from vae.strangers.alignment import Alignment, choose_method, find_codes
 
 
 def run(request):

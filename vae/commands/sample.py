@@ -6,10 +6,10 @@ from tqdm import tqdm
 
 from vae.checks.sample import SHEET_NAME, name_picture
 from vae.files import printable
-from vae.images import make_grid, write_face, write_png
-from vae.inference import load_actor
-from vae.latent import draw_walks, load_statistics
-from vae.workers import cut_evenly, map_ordered
+from vae.images.sheets import make_grid, write_face, write_png
+from vae.model.inference import load_actor
+from vae.model.latent import draw_walks, load_statistics
+from vae.parallel import cut_evenly, map_ordered
 
 SHEET_WALKS = 30  # rows of the sheet, at most
 SHEET_STEPS = 20  # pictures of a row, at most

@@ -15,22 +15,23 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from vae import __version__
-from vae.alignment import measure
-from vae.bundle import write_bundle
-from vae.chart import draw_history
-from vae.checkpoint import clear, locked, restore, save_checkpoint, sweep
+from vae.checkpoint.directory import clear, locked, restore, save_checkpoint, sweep
+from vae.checkpoint.model_files import write_bundle
+from vae.checkpoint.storage import SCHEMA, pack_arrays
+from vae.data.arrays import sample_rows
 from vae.errors import StoppedError, VaeError
-from vae.export import write_saved_model
 from vae.files import printable, replace_file
-from vae.images import make_grid, stack_pairs, write_png
-from vae.inference import Actor
-from vae.latent import pack_statistics
-from vae.model import VAE
-from vae.progress import Progress
-from vae.statistics import measure_codes
-from vae.storage import SCHEMA, pack_arrays
-from vae.stream import sample_rows
-from vae.training import Trainer, dtype_policy, fit, resolve_precision
+from vae.images.sheets import make_grid, stack_pairs, write_png
+from vae.model.inference import Actor
+from vae.model.latent import pack_statistics
+from vae.model.network import VAE
+from vae.model.saved_model import write_saved_model
+from vae.strangers.alignment import measure
+from vae.strangers.reader import measure_codes
+from vae.training.augment import augment_fully
+from vae.training.history import draw_history
+from vae.training.progress import Progress
+from vae.training.trainer import Trainer, dtype_policy, fit, resolve_precision
 
 PREVIEWS = 10  # a run, evenly spread
 PREVIEW_IMAGES = 8
@@ -210,7 +211,7 @@ class Session:
         if self._exported != self.progress.best_epoch:
             actor = Actor(self.request.model, self.best)
             rows = sample_rows(self.request.rows)
-            statistics = measure_codes(actor, rows, self.config.seed)
+            statistics = measure_codes(actor, rows, self.config.seed, augment_fully)
             contents = {
                 "weights.h5": pack_arrays(self.best),
                 "latent.npz": pack_statistics(statistics),

@@ -1,0 +1,264 @@
+"""The model directory: save whole or not at all, verify, restore.
+
+A checkpoint is a folder of its own, written aside, hashed, synced and renamed, so that
+a kill at any moment leaves the previous ones intact. Files hold arrays and JSON alone;
+nothing here unpickles or executes what it reads. The newest checkpoint is found by
+verifying, not by a pointer file that could be lost.
+"""
+import contextlib
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+
+from vae.checkpoint.storage import SCHEMA, digest, pack_arrays, read_json, unpack_arrays
+from vae.config import ModelConfig
+from vae.errors import RefusedError, VaeError
+from vae.files import explain, find_writable_folder, printable, sync_folder
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock; two runs in one folder are not caught there
+    fcntl = None
+
+MAX_METADATA_BYTES = 1 << 20  # it takes two kilobytes
+KEPT = 2  # checkpoints; the second serves when the newest is damaged
+STATE_FILES = ("arrays.h5", "state.json")
+OWN_FILES = ("metadata.json", "weights.h5", "latent.npz", "history.csv", "history.png")
+OWN_FOLDERS = ("checkpoints", "previews", "saved_model")
+_STEP_NAME = re.compile(r"step-(\d{8,})\Z")
+_LITTER_NAME = re.compile(
+    r"\.(tmp-step-\d+-\d+|tmp-saved_model|del-(step-\d+|saved_model)-\d+"
+    r"|[0-9a-f]{16}\.tmp)\Z"
+)
+
+
+def describe_output(output):
+    """Returns "absent", "empty" or "used" for a model directory to be written.
+
+    Raises:
+        RefusedError: nothing can be written there.
+    """
+    name = printable(output)
+    if os.path.lexists(output) and not os.path.isdir(output):
+        kind = "a file" if os.path.exists(output) else "a dangling link"
+        raise RefusedError(f"{name}: {kind} found, a folder expected")
+    find_writable_folder(output)
+    if not os.path.isdir(output):
+        return "absent"
+    entries = [entry for entry in os.listdir(output) if entry != ".lock"]
+    return "used" if entries else "empty"
+
+
+@contextlib.contextmanager
+def locked(output):
+    """Makes the model directory and holds it against a second training.
+
+    The lock ends with the process, however it ends.
+
+    Raises:
+        RefusedError: another training holds it.
+        VaeError: the folder can't be made.
+    """
+    try:
+        os.makedirs(output, exist_ok=True)
+        lock = open(os.path.join(output, ".lock"), "ab")
+    except OSError as error:
+        raise VaeError(f"{printable(output)}: {explain(error)}") from error
+    with lock:
+        try:
+            if fcntl:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RefusedError(
+                f"{printable(output)}: another training is writing it, a folder of its"
+                " own expected"
+            ) from None
+        yield
+
+
+def clear(output):
+    """Removes what an earlier training wrote, and nothing else."""
+    for name in OWN_FILES:
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(os.path.join(output, name))
+    for name in OWN_FOLDERS:
+        folder = os.path.join(output, name)
+        if os.path.islink(folder):
+            os.unlink(folder)
+        elif os.path.isdir(folder):
+            shutil.rmtree(folder)
+
+
+def save_checkpoint(output, step, arrays, state):
+    """Saves one checkpoint, then drops all but the newest `KEPT`.
+
+    Args:
+        output: the model directory.
+        step: number of optimizer steps done.
+        arrays: dict of name -> array.
+        state: dict that JSON can hold.
+
+    Raises:
+        VaeError: it could not be saved, or an array is not finite; those before it
+            are intact.
+    """
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise VaeError(f"{printable(output)}: {name} is not finite; not saved")
+    folder = os.path.join(output, "checkpoints")
+    aside = os.path.join(folder, f".tmp-step-{step}-{os.getpid()}")
+    files = {
+        "arrays.h5": pack_arrays(arrays),
+        "state.json": json.dumps({"schema": SCHEMA, **state}).encode(),
+    }
+    hashes = {name: digest(content) for name, content in files.items()}
+    manifest = {"schema": SCHEMA, "step": step, "files": hashes}
+    files["MANIFEST.json"] = json.dumps(manifest, indent=1).encode()
+    try:
+        _write_folder(aside, files)
+        publish_folder(aside, os.path.join(folder, f"step-{step:08d}"))
+        sync_folder(folder)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise VaeError(
+            f"{printable(output)}: step {step} can't be saved ({explain(error)});"
+            " earlier checkpoints are intact"
+        ) from error
+    for old in list_checkpoints(output)[KEPT:]:
+        with contextlib.suppress(OSError):  # one too many does no harm
+            shutil.rmtree(_hide(os.path.join(folder, old)))
+
+
+def _write_folder(folder, files):
+    os.makedirs(folder)
+    for name, content in files.items():
+        with open(os.path.join(folder, name), "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(folder)
+
+
+def publish_folder(aside, final):
+    """Puts a folder in place; an older one of the same name goes after that.
+
+    Raises:
+        OSError: it can't be renamed; the older one is in its place.
+    """
+    doomed = _hide(final) if os.path.isdir(final) else None
+    try:
+        os.rename(aside, final)
+    except OSError:
+        if doomed:
+            os.rename(doomed, final)
+        raise
+    if doomed:
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _hide(folder):
+    """Gives a folder a name that is not looked for; returns where it is now."""
+    parent, name = os.path.split(folder)
+    doomed = os.path.join(parent, f".del-{name}-{os.getpid()}")
+    os.rename(folder, doomed)
+    return doomed
+
+
+def list_checkpoints(output):
+    """Returns the folder names of all checkpoints, newest first, damaged ones too."""
+    try:
+        names = os.listdir(os.path.join(output, "checkpoints"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    steps = [name for name in names if _STEP_NAME.match(name)]
+    return sorted(steps, key=lambda name: int(_STEP_NAME.match(name)[1]), reverse=True)
+
+
+def sweep(output):
+    """Removes what a killed save left behind; call it with the lock held."""
+    folders = [os.path.join(output, name) for name in ("", "checkpoints", "previews")]
+    for folder in folders:
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            path = os.path.join(folder, name)
+            if _LITTER_NAME.match(name) and not os.path.islink(path):
+                _remove(path)
+
+
+def _remove(path):
+    if os.path.isdir(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def find_checkpoint(output, warn):
+    """Returns (folder, state) of the newest checkpoint that is whole.
+
+    Args:
+        warn: called with a line for each damaged one that is passed over.
+
+    Raises:
+        RefusedError: there is none; a run is never silently begun anew.
+    """
+    names = list_checkpoints(output)
+    for name in names:
+        folder = os.path.join(output, "checkpoints", name)
+        reason = _damage(folder, int(_STEP_NAME.match(name)[1]))
+        if not reason:
+            return folder, read_json(os.path.join(folder, "state.json"))
+        warn(f"{printable(folder)}: {reason}; passed over")
+    found = f"{len(names)} checkpoints, all damaged," if names else "no checkpoint"
+    raise RefusedError(
+        f"--resume: {found} found in {printable(output)}, a whole one expected; train"
+        " anew without --resume, with --overwrite if the folder is not empty"
+    )
+
+
+def _damage(folder, step):
+    """Why a checkpoint is not whole, or None."""
+    try:
+        manifest = read_json(os.path.join(folder, "MANIFEST.json"))
+        if manifest.get("step") != step or set(manifest["files"]) != set(STATE_FILES):
+            return "the manifest does not fit"
+        for name in STATE_FILES:
+            with open(os.path.join(folder, name), "rb") as file:
+                if digest(file.read()) != manifest["files"][name]:
+                    return f"{name} is damaged"
+    except OSError as error:
+        return explain(error)
+    except (RefusedError, KeyError, TypeError):
+        return "the manifest is damaged"
+    return None
+
+
+def read_metadata(folder):
+    """Returns (metadata, `ModelConfig`) of a model directory.
+
+    Raises:
+        RefusedError: it is not a model directory, or describes no valid model.
+    """
+    path = os.path.join(folder, "metadata.json")
+    metadata = read_json(path, MAX_METADATA_BYTES)
+    try:
+        return metadata, ModelConfig.from_dict(metadata.get("model"))
+    except RefusedError as error:
+        raise RefusedError(f"{printable(path)}: {error}") from None
+
+
+def restore(variables, path):
+    """Assigns to each variable the array of its name in a file.
+
+    Args:
+        variables: dict of name -> variable with `shape` and `assign`.
+        path: a file that `vae.checkpoint.storage.pack_arrays` made.
+
+    Raises:
+        VaeError: the file does not hold exactly these arrays; nothing was assigned.
+    """
+    shapes = {name: variable.shape for name, variable in variables.items()}
+    for name, array in unpack_arrays(path, shapes).items():
+        variables[name].assign(array)

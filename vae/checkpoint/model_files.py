@@ -1,0 +1,115 @@
+"""The files of a model that other commands load: replaced together, verified first.
+
+`metadata.json` holds the size and the SHA-256 of the arrays beside it, and while those
+are replaced, also of the ones before, so that a kill at any moment leaves a description
+that fits what is there.
+"""
+import hashlib
+import os
+import stat
+
+from vae.checkpoint.storage import digest, write_json
+from vae.errors import RefusedError
+from vae.files import explain, printable, replace_files
+
+NAMES = ("weights.h5", "latent.npz")
+
+
+def write_bundle(folder, metadata, contents=None):
+    """Replaces the description of a model, and its arrays if they are new.
+
+    Args:
+        folder: the model directory.
+        metadata: dict that JSON can hold.
+        contents: dict of each of `NAMES` -> bytes; None: those that are there stay.
+
+    Raises:
+        VaeError: a file can't be written.
+    """
+    path = os.path.join(folder, "metadata.json")
+    before = _digests(folder)
+    if contents is None:
+        return write_json(path, metadata | {"files": before})
+    new = {name: digest(contents[name]) for name in NAMES}
+    if before not in (None, new):
+        write_json(path, metadata | {"files": new, "files_before": before})
+    replace_files({os.path.join(folder, n): contents[n] for n in NAMES}, sync=True)
+    write_json(path, metadata | {"files": new})
+
+
+def _digests(folder):
+    """The digest of each file, or None if they are not all there."""
+    try:
+        return {name: _digest_file(os.path.join(folder, name)) for name in NAMES}
+    except OSError:
+        return None
+
+
+def _digest_file(path, sizes=()):
+    """The digest of a file; of one of another size than those told, its size alone."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would wait for ever
+        raise OSError("not a regular file")
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno()).st_size
+        if sizes and found not in sizes:
+            return {"bytes": found, "sha256": None}
+        hashed = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": found, "sha256": hashed}
+
+
+def verify_bundle(folder, metadata):
+    """Compares the arrays of a model with the digests in its description.
+
+    Args:
+        folder: the model directory.
+        metadata: what `metadata.json` holds; may be hostile.
+
+    Raises:
+        RefusedError: a file is missing or damaged, or they are of two moments.
+    """
+    told = [metadata.get("files"), metadata.get("files_before")]
+    told = [files for files in told if _is_told(files)]
+    if not told:
+        path = os.path.join(folder, "metadata.json")
+        raise RefusedError(
+            f"{printable(path)}: no sizes and hashes of {' and '.join(NAMES)} found, a"
+            " model that train wrote expected"
+        )
+    found = {name: _verify(folder, name, told) for name in NAMES}
+    if found not in told:
+        raise RefusedError(
+            f"{printable(folder)}: {' and '.join(NAMES)} are of two moments, as after a"
+            " kill; train --resume writes them again"
+        )
+
+
+def _is_told(files):
+    """Whether it is a digest for each file; `True` for a size would equal 1."""
+    return (
+        isinstance(files, dict)
+        and set(files) == set(NAMES)
+        and all(
+            isinstance(one, dict)
+            and set(one) == {"bytes", "sha256"}
+            and type(one["bytes"]) is int
+            and isinstance(one["sha256"], str)
+            for one in files.values()
+        )
+    )
+
+
+def _verify(folder, name, told):
+    path = os.path.join(folder, name)
+    sizes = [files[name]["bytes"] for files in told]
+    try:
+        found = _digest_file(path, sizes)
+    except OSError as error:
+        raise RefusedError(
+            f"{printable(path)}: {explain(error)}; the arrays of a model expected"
+        ) from None
+    if found not in [files[name] for files in told]:
+        what = f"{found['bytes']} bytes found, {sizes[0]} expected"
+        if found["bytes"] in sizes:
+            what = "not the bytes that train wrote"
+        raise RefusedError(f"{printable(path)}: damaged ({what}); copy it again")
+    return found

@@ -1,0 +1,1 @@
+"""The HDF5 loader, and where images come from."""

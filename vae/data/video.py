@@ -1,0 +1,137 @@
+"""The frames of a video file, through PyAV, which is an extra.
+
+FFmpeg is given an open file and the formats below, so that a playlist under the name of
+a video can't make it read another file or an address.
+"""
+import os
+import stat
+
+import numpy as np
+
+from vae.data.sources import Batch
+from vae.errors import RefusedError
+from vae.files import explain, printable
+from vae.images.pixels import fit_image
+
+try:
+    import av
+except ImportError:
+    av = None
+
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,gif"
+UNIT_BYTES = 16 << 20  # of decoded frames
+UNIT_IMAGES = 32
+COMPLETE = 0.9  # share of the declared frames; durations and rates are not exact
+_EXPECTED = "a folder of crops, an image, a video or an HDF5 file expected"
+
+
+class VideoSource:
+    """One of every so many frames of a video, turned upright.
+
+    Attributes:
+        count: frames it should yield, or None where the file does not say.
+        title: what to call it in a message.
+    """
+
+    channels, skipped = 3, 0
+
+    def __init__(self, path, every):
+        """Opens the file and decodes its first frame.
+
+        Raises:
+            RefusedError: PyAV is missing, or this is no video that it reads.
+        """
+        if av is None:
+            raise RefusedError(
+                f"{printable(path)}: neither an image nor an HDF5 file found; if it is"
+                " a video, PyAV is needed to read it: pip install 'vae-faces[video]'"
+            )
+        self._path, self._every = path, every
+        self.title = printable(os.path.basename(path))
+        try:
+            with _open(path) as container:
+                stream = container.streams.video[0]
+                first = next(container.decode(stream))
+                self._size = _upright_size(first)
+                self._declared = _declared_frames(container, stream)
+        except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
+            raise RefusedError(
+                f"{printable(path)}: not a video that can be read ({_reason(error)});"
+                f" {_EXPECTED}"
+            ) from None
+        self.count = -(-self._declared // every) if self._declared else None
+
+    def sizes(self):
+        """Returns the set of the one (width, height)."""
+        return {self._size}
+
+    def units(self, target):
+        """Yields (list of (number, frame), None), and a reason if decoding fails."""
+        frames, held, number = [], 0, -1
+        try:
+            with _open(self._path) as container:
+                for number, frame in enumerate(container.decode(video=0)):
+                    if number % self._every:
+                        continue
+                    frames.append((number, frame))
+                    held += frame.width * frame.height * 3
+                    if held >= UNIT_BYTES or len(frames) == UNIT_IMAGES:
+                        yield frames, None
+                        frames, held = [], 0
+        except (av.FFmpegError, OSError) as error:
+            yield frames, f"what follows is damaged ({_reason(error)})"
+            return
+        yield frames, self._find_shortage(number + 1)
+
+    def _find_shortage(self, found):
+        """A file that was cut short just ends, so that only its header tells."""
+        if found >= COMPLETE * self._declared:
+            return None
+        return f"{found} of {self._declared} frames found, the file is cut short"
+
+    def load(self, unit, target):
+        """Converts the frames of a unit; returns a `Batch`."""
+        frames, reason = unit
+        batch = Batch(len(frames), target)
+        for number, frame in frames:
+            image = np.rot90(frame.to_ndarray(format="rgb24"), _turns(frame))
+            image = np.ascontiguousarray(image)
+            batch.add(fit_image(image, target), self.title, number)
+        if reason:
+            batch.failed.append((self.title, reason))
+        return batch
+
+
+def _open(path):
+    """Returns an open container that closes its file as well."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+        raise OSError("not a regular file")
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": ""}
+    container = av.open(open(path, "rb"), container_options=options)
+    container.streams.video[0].thread_type = "AUTO"
+    return container
+
+
+def _declared_frames(container, stream):
+    """Number of frames, counted or by the duration; 0 where neither is known."""
+    if stream.frames > 0:
+        return stream.frames
+    rate = stream.average_rate
+    seconds = (container.duration or 0) / av.time_base
+    return round(seconds * rate) if rate else 0
+
+
+def _turns(frame):
+    """Quarter turns, counter-clockwise, that make a frame upright."""
+    return round(frame.rotation / 90) % 4
+
+
+def _upright_size(frame):
+    lying = _turns(frame) % 2
+    return (frame.height, frame.width) if lying else (frame.width, frame.height)
+
+
+def _reason(error):
+    if isinstance(error, (IndexError, StopIteration)):
+        return "no picture in it"
+    return explain(error)

@@ -1,0 +1,187 @@
+"""Pixels of image files, which are untrusted.
+
+Only five formats are tried, whatever a file is called, and size is checked before
+pixels are decoded.
+"""
+import contextlib
+import ctypes
+import logging
+import os
+import stat
+import threading
+import warnings
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vae.errors import VaeError
+from vae.files import explain
+
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+MAX_MEGAPIXELS = 64
+MAX_SIDE = 65535  # pixels; resizing a longer line takes memory out of all proportion
+MAX_BYTES = MAX_MEGAPIXELS * 10**6 * 4  # of a file; some readers load it whole
+LARGE_PIXELS = 4 * 10**6  # pictures of more are decoded one at a time
+SIGNATURE_BYTES = 8  # of a PNG
+MAX_PASSES = 64  # over a JPEG; each takes as long as all of a plain one
+_PIXEL_LIMIT = f"the limit of {MAX_MEGAPIXELS} megapixels"
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+_one_large = threading.Lock()  # each takes up to a gigabyte, and there are many cores
+
+# Pillow logs some damage that it raises for as well; without a handler that is printed.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+# libtiff prints what it dislikes about a damaged file, past Python, unless it is told
+# not to; where it can't be reached, it prints.
+with contextlib.suppress(AttributeError, OSError):
+    _libtiff = ctypes.CDLL(Image.core.__file__)
+    _libtiff.TIFFSetErrorHandler(None)
+    _libtiff.TIFFSetWarningHandler(None)
+
+
+class ImageError(VaeError):
+    """An image can't be read; the message is the reason alone, without the path."""
+
+
+def decode(path, channels, finish, note=None):
+    """Decodes an image file, upright; see `vae.images.sheets.read_image`.
+
+    Args:
+        path: the file; only a regular file is opened.
+        channels: 3 for RGB, 1 for gray (luma).
+        finish: makes the pixels, uint8 (H, W, C), smaller.
+        note: called with a line if there are more frames than the first.
+
+    Returns:
+        What `finish` returns.
+
+    Raises:
+        ImageError: it is no image, too large, damaged or unreadable.
+    """
+    try:
+        return _decode(path, channels, finish, note)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow raises nearly anything on damaged bytes
+        raise ImageError(_reason(error)) from error
+
+
+def _decode(path, channels, finish, note):
+    _check_file(os.stat(path))
+    with warnings.catch_warnings(), open(path, "rb") as file:
+        warnings.simplefilter("ignore")
+        image = _open(file)
+        large = image.width * image.height > LARGE_PIXELS
+        with _one_large if large else contextlib.nullcontext():
+            _check_content(image.format, file)
+            return finish(_load(image, channels, note))
+
+
+def _load(image, channels, note):
+    image.load()
+    if note and getattr(image, "is_animated", False):
+        note("several frames, the first one is used")
+    with contextlib.suppress(Exception):  # broken EXIF says nothing
+        ImageOps.exif_transpose(image, in_place=True)
+    rgb = _to_rgb(image)
+    return to_array(rgb if channels == 3 else rgb.convert("L"))
+
+
+def _check_file(status):
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise ImageError(f"{kind}, not a file")
+    if status.st_size == 0:
+        raise ImageError("an empty file")
+    if status.st_size > MAX_BYTES:
+        raise ImageError(f"{status.st_size} bytes, over the limit of {MAX_BYTES}")
+
+
+def _open(file):
+    image = Image.open(file, formats=FORMATS)
+    width, height = image.size
+    if width * height > MAX_MEGAPIXELS * 10**6:
+        raise ImageError(f"{width}x{height} pixels, over {_PIXEL_LIMIT}")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"{width}x{height} pixels, over {MAX_SIDE} on one side")
+    return image
+
+
+def _check_content(kind, file):
+    """Refuses what decoding takes too long for, or wouldn't notice."""
+    place = file.tell()
+    if kind == "PNG":
+        file.seek(SIGNATURE_BYTES)
+        _check_sums(file)
+    else:
+        file.seek(0)
+        _check_passes(file)
+    file.seek(place)
+
+
+def _check_sums(file):
+    """Refuses a PNG with a wrong checksum, which decoding does not look at."""
+    while (head := file.read(8))[4:] != b"IEND":
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        content, found = file.read(length), file.read(4)
+        if len(found) < 4:
+            raise ImageError("truncated")
+        if zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big") != found:
+            raise ImageError(f"damaged (broken PNG file: wrong checksum in {kind!r})")
+
+
+def _check_passes(file):
+    """Refuses a JPEG that sends its pixels over and over, each time a little better."""
+    if file.read(2) == b"\xff\xd8":
+        passes = file.read().count(b"\xff\xda")
+        if passes > MAX_PASSES:
+            raise ImageError(f"{passes} passes, over the limit of {MAX_PASSES}")
+
+
+def _reason(error):
+    text = " ".join(str(error).split())
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image (PNG, JPEG, BMP, WebP or TIFF)"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"too many pixels, over {_PIXEL_LIMIT}"
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    if isinstance(error, OSError) and error.errno:
+        return explain(error)
+    return "truncated" if "truncated" in text.lower() else f"damaged ({text})"
+
+
+def _to_rgb(image):
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_levels(image)).convert("RGB")
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    rgba, canvas = image.convert("RGBA"), Image.new("RGB", image.size)
+    canvas.paste(rgba, mask=rgba)
+    return canvas
+
+
+def _to_levels(image):
+    """Gray of more than 8 bits as uint8; Pillow's own conversion clips it to white."""
+    pixels = np.asarray(image)
+    top = 1 if image.mode == "F" else 65535
+    if not (pixels.min() >= 0 and pixels.max() <= top):  # catches NaN as well
+        raise ImageError(f"pixel values outside 0..{top}")
+    if image.mode == "F":
+        return np.rint(pixels * 255).astype(np.uint8)
+    levels = (pixels.astype(np.int32) + 128) // 257
+    transparent = pixels == image.info.get("transparency", -1)
+    return np.where(transparent, 0, levels).astype(np.uint8)
+
+
+def to_array(picture):
+    """Returns a PIL image as uint8 (H, W, C)."""
+    return np.array(picture).reshape(picture.height, picture.width, -1)

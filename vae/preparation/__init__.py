@@ -1,0 +1,1 @@
+"""Pictures to a data file: faces cut out, bad images found."""

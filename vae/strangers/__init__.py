@@ -1,0 +1,1 @@
+"""Anyone's face to the actor's codes."""

@@ -1,0 +1,233 @@
+"""The one train step and the loop around it.
+
+State is a pure function of (seed, step): the order of an epoch, the noise of a row and
+the learning rate all follow from integers, so a resumed run needs arrays and a step.
+"""
+import math
+import platform
+
+import numpy as np
+import tensorflow as tf
+from keras import ops, optimizers
+
+from vae.data.arrays import count_batches, cut_batches
+from vae.errors import VaeError
+from vae.model.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
+from vae.training.augment import augment
+from vae.training.progress import PARTS
+
+WARMUP_STEPS = 50
+FINAL_RATE = 0.01  # of the peak, at the end of the cosine
+CLIP_NORM = 1.0  # of the gradient of the loss a pixel value
+SIGMA_MEMORY = 0.99  # of the running noise level that validation and saving use
+EVALUATION_BATCH = 128
+BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+
+
+def resolve_precision(precision):
+    """Returns float32 or bfloat16; auto: bfloat16 if the hardware computes in it."""
+    if precision != "auto":
+        return precision
+    if tf.config.list_physical_devices("GPU"):
+        return "bfloat16"
+    return "bfloat16" if BFLOAT16_FLAGS & _cpu_flags() else "float32"
+
+
+def _cpu_flags():
+    if platform.system() != "Linux":
+        return set()
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        lines = [line for line in file if line.startswith("flags")]
+    return set(lines[0].split()) if lines else set()
+
+
+def dtype_policy(precision):
+    """Returns the Keras policy of a resolved precision; weights are always float32."""
+    return "mixed_bfloat16" if precision == "bfloat16" else "float32"
+
+
+class Trainer:
+    """A model, its optimizer, and the compiled step and evaluation.
+
+    Args:
+        model: a `vae.model.network.VAE`.
+        config: a `TrainConfig`.
+        count: training images an epoch.
+    """
+
+    def __init__(self, model, config, count):
+        self.model, self.config = model, config
+        self.batches = count_batches(count, config.batch_size)
+        self.optimizer = optimizers.Adam(global_clipnorm=CLIP_NORM)
+        self.optimizer.build(model.trainable_variables)
+        self._pixels = math.prod(model.encoder.input_shape[1:])
+        images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8)
+        scalar = tf.TensorSpec((), tf.float32)
+        signature = [images, tf.TensorSpec((), tf.int32), scalar, scalar]
+        # Nothing in them depends on a tensor's value but tf.cond, so that translating
+        # their Python into graph code would only delay the first step.
+        self._step = tf.function(self._train, signature, autograph=False)
+        self._evaluate = tf.function(self._measure, [images], autograph=False)
+
+    @property
+    def arrays(self):
+        """Name -> variable, of all that a checkpoint holds."""
+        found = {f"model/{name}": v for name, v in self.model.arrays.items()}
+        for index, variable in enumerate(self.optimizer.variables):
+            found[f"optimizer/{index:03}/{variable.name}"] = variable
+        return found
+
+    def train_step(self, images, progress):
+        """Takes one optimizer step.
+
+        Args:
+            images: uint8 (B, H, W, C).
+
+        Returns:
+            dict of the batch's `PARTS`, nats an image.
+
+        Raises:
+            VaeError: the loss or a gradient is not finite; the weights are as before.
+        """
+        rate = self.learning_rate(progress.step)
+        values = self._step(images, progress.step, rate, self.beta(progress))
+        values = [float(value) for value in values]
+        if not all(map(math.isfinite, values)):
+            raise VaeError(
+                f"--learning-rate: the loss is not finite at step {progress.step} with"
+                f" {self.config.learning_rate:g}; lower it and train again"
+            )
+        return dict(zip(PARTS, values))
+
+    def learning_rate(self, step):
+        """The rate at a step: a linear warm-up, then a cosine down to a hundredth."""
+        total = self.batches * self.config.epochs
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+        decay = FINAL_RATE + (1 - FINAL_RATE) * cosine
+        warmup = min(WARMUP_STEPS, max(1, total // 10))
+        return self.config.learning_rate * decay * min(1.0, (step + 1) / warmup)
+
+    def beta(self, progress):
+        """The weight of the KL term; it is full after `kl_warmup` epochs."""
+        if not self.config.kl_warmup:
+            return self.config.beta
+        done = progress.epoch + progress.step_in_epoch / self.batches
+        return self.config.beta * min(1.0, done / self.config.kl_warmup)
+
+    def _train(self, images, step, rate, beta):
+        images = ops.cast(images, "float32") / 255.0  # (B, H, W, C)
+        images = augment(images, self.config.augment, self.config.seed, step)
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            z_mean, z_log_var = self.model.encoder(images, training=True)  # (B, Z)
+            noise = tf.random.stateless_normal(
+                tf.shape(z_mean), [self.config.seed, step]
+            )
+            z = z_mean + ops.exp(0.5 * z_log_var) * noise
+            outputs = self.model.decoder(z, training=True)  # (B, H, W, C)
+            sigma = tf.stop_gradient(self._batch_sigma(images, outputs))
+            parts = self._parts(images, outputs, z_mean, z_log_var, sigma, beta)
+            scaled = parts[0] / self._pixels
+        gradients = tape.gradient(scaled, variables)
+        norm = tf.linalg.global_norm(gradients)
+        healthy = tf.math.is_finite(norm) & tf.math.is_finite(parts[0])
+
+        def update():
+            self.optimizer.learning_rate.assign(rate)
+            self.optimizer.apply(gradients, variables)
+            memory = tf.where(step == 0, 0.0, SIGMA_MEMORY)
+            self.model.sigma.assign(memory * self.model.sigma + (1 - memory) * sigma)
+            return parts
+
+        return tf.cond(healthy, update, lambda: [part * np.nan for part in parts])
+
+    def _batch_sigma(self, images, outputs):
+        means = to_images(self.model.config.likelihood, outputs)
+        return optimal_sigma(ops.mean(ops.square(images - means)))
+
+    def _parts(self, images, outputs, z_mean, z_log_var, sigma, beta):
+        likelihood = self.model.config.likelihood
+        reconstruction = reconstruction_loss(likelihood, images, outputs, sigma)
+        reconstruction = ops.mean(reconstruction)
+        kl = ops.mean(kl_loss(z_mean, z_log_var))
+        return [reconstruction + beta * kl, reconstruction, kl]
+
+    def _measure(self, images):
+        images = ops.cast(images, "float32") / 255.0
+        z_mean, z_log_var = self.model.encoder(images, training=False)
+        outputs = self.model.decoder(z_mean, training=False)
+        parts = self._parts(
+            images, outputs, z_mean, z_log_var, self.model.sigma.value, self.config.beta
+        )
+        means = to_images(self.model.config.likelihood, outputs)
+        error = ops.mean(ops.square(images - means), axis=(1, 2, 3))  # (B,)
+        decibel = -10.0 * ops.log10(ops.maximum(error, 1e-10))
+        return [*parts, ops.mean(decibel)]
+
+    def evaluate(self, rows):
+        """Measures images through `z_mean`, with the full beta.
+
+        Args:
+            rows: uint8 (N, H, W, C)
+
+        Returns:
+            dict of the `PARTS`, nats an image, and psnr, dB; means over the images.
+        """
+        totals = np.zeros(len(PARTS) + 1)
+        for start in range(0, len(rows), EVALUATION_BATCH):
+            batch = rows[start : start + EVALUATION_BATCH]
+            values = [float(value) for value in self._evaluate(batch)]
+            totals += np.array(values) * len(batch)
+        return dict(zip((*PARTS, "psnr"), (totals / len(rows)).tolist()))
+
+
+def fit(trainer, progress, rows, held_out, watcher):
+    """Trains from where `progress` is to the last epoch, or until `watcher` says stop.
+
+    Args:
+        rows: training images, uint8 (N, H, W, C), or a `vae.data.arrays.FileRows`.
+        held_out: uint8 (M, H, W, C), or None.
+        watcher: has `on_step(losses)`, `on_epoch(row, improved)`; either may raise.
+    """
+    config = trainer.config
+    while progress.epoch < config.epochs and not out_of_patience(config, progress):
+        batches = cut_batches(
+            rows, config.batch_size, config.seed, progress.epoch, progress.step_in_epoch
+        )
+        for batch in batches:
+            losses = trainer.train_step(batch, progress)
+            progress.step += 1
+            progress.step_in_epoch += 1
+            for name in PARTS:
+                progress.sums[name] += losses[name]
+            watcher.on_step(losses)
+        row, improved = _end_epoch(trainer, progress, held_out)
+        watcher.on_epoch(row, improved)
+
+
+def out_of_patience(config, progress):
+    """Whether the held-out loss has not improved for `patience` epochs."""
+    return 0 < config.patience <= progress.epoch - progress.best_epoch
+
+
+def _end_epoch(trainer, progress, held_out):
+    """Adds a row to the history; returns it, and whether it is the best so far."""
+    row = {"epoch": progress.epoch + 1, "step": progress.step}
+    row["learning_rate"] = trainer.learning_rate(progress.step - 1)
+    row |= {name: progress.sums[name] / trainer.batches for name in PARTS}
+    if held_out is not None:
+        measured = trainer.evaluate(held_out)
+        row |= {f"val_{name}": value for name, value in measured.items()}
+    row["seconds"] = round(progress.seconds, 1)
+    judged = None
+    if held_out is not None:  # only probabilities of 256 levels are comparable in nats
+        bits = trainer.model.config.likelihood == "discretized"
+        judged = row["val_loss"] if bits else -row["val_psnr"]
+    improved = judged is None or progress.best is None or judged < progress.best
+    progress.epoch += 1
+    progress.step_in_epoch = 0
+    progress.sums = dict.fromkeys(PARTS, 0.0)
+    progress.history.append(row)
+    if improved:
+        progress.best, progress.best_epoch = judged, progress.epoch
+    return row, improved
