@@ -25,20 +25,20 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from vae.checkpoint.model_files import write_bundle  # noqa: E402
+from vae.checkpoint.model_files import write_model_files  # noqa: E402
 from vae.checkpoint.storage import pack_arrays  # noqa: E402
 from vae.config import ModelConfig  # noqa: E402
 from vae.model.architecture import shape_arrays  # noqa: E402
-from vae.model.latent import pack_statistics  # noqa: E402
+from vae.model.latent import LatentStatistics  # noqa: E402
 from vae.strangers.features import FEATURES  # noqa: E402
 
 RUN = """
 import os, resource, sys
 sys.path.insert(0, sys.argv[1])
-import vae.checks.prepare, vae.checks.sample, vae.model.latent
+import vae.commands.prepare, vae.commands.sample, vae.model.latent
 from vae.cli import main
 from vae.errors import VaeError
-from vae.images.sheets import read_image
+from vae.images.reading import read_image
 path, kind, started = sys.argv[2], sys.argv[3], sum(os.times()[:4])
 try:
     if kind == "image":
@@ -165,14 +165,18 @@ def model(weights=None, text=None):
         shapes = shape_arrays(config)
         arrays = {name: np.zeros(shape, "f4") for name, shape in shapes.items()}
         size = config.latent_dim
-        statistics = {name: np.zeros(size, "f4") for name in ("mean", "std", "neutral")}
-        statistics["covariance"] = np.zeros((size, size), "f4")
-        statistics["reader"] = np.zeros((FEATURES, size), "f4")
+        statistics = LatentStatistics(
+            **{name: np.zeros(size, "f4") for name in ("mean", "std", "neutral")},
+            covariance=np.zeros((size, size), "f4"),
+            reader=np.zeros((FEATURES, size), "f4"),
+            blink=np.zeros((2, size), "f4"),
+            mouth_share=np.zeros(1, "f4"),
+        )
         contents = {
             "weights.h5": weights or pack_arrays(arrays),
-            "latent.npz": pack_statistics(statistics),
+            "latent.npz": statistics.pack(),
         }
-        write_bundle(path, metadata, contents)
+        write_model_files(path, metadata, contents)
         if text:
             (path / "metadata.json").write_bytes(text)
 

@@ -20,8 +20,14 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from vae.preparation.detector import FaceDetector, is_installed  # noqa: E402
-from vae.preparation.faces import CROP_SIDE, EYES, find_similarity, move_points  # noqa: E402
+from vae.preparation.faces import (  # noqa: E402  # noqa: E402
+    CROP_SIDE,
+    EYES,
+    FaceDetector,
+    find_similarity,
+    is_installed,
+    move_points,
+)
 
 PEOPLE = ("actor", "actor_2", "drivers/a", "drivers/b", "drivers/c")
 CORNERS = [[33, 133], [362, 263]]  # of both eyes, in `landmarks`

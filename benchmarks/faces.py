@@ -11,7 +11,7 @@ from examples.draw import write_file, write_folder
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
-from vae.data.arrays import load_rows
+from vae.data.arrays import load_images
 from vae.data.hdf5 import ImageFile
 
 IDENTITY, SEED = 0, 0  # of the actor who is drawn
@@ -35,7 +35,7 @@ def draw_folder(path, count, side):
 def resize_file(source, path, side):
     """Writes the images of a file at another size, so that all read the same pixels."""
     with ImageFile(source) as file:
-        rows = load_rows(file, 0, file.count, (side, side))
+        rows = load_images(file, 0, file.count, (side, side))
         chunk = min(CHUNK_ROWS, len(rows))
         with h5py.File(path, "w") as target:
             chunks = (chunk, *rows.shape[1:])

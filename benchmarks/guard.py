@@ -18,7 +18,8 @@ from benchmarks.contenders.reads import ReadCounter  # noqa: E402
 from benchmarks.contenders.trained import build_trainer  # noqa: E402
 from benchmarks.faces import CHUNK_ROWS, SIDE, write_sorted  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
-from vae.data.arrays import cut_batches, load_rows  # noqa: E402
+from vae.data.arrays import load_images  # noqa: E402
+from vae.data.batches import cut_batches  # noqa: E402
 from vae.data.hdf5 import ImageFile  # noqa: E402
 from vae.training.progress import Progress  # noqa: E402
 
@@ -80,7 +81,7 @@ def count_reads(path, size=None, batch=TrainConfig().batch_size):
         dict: `calls` of h5py, `bytes` they returned and `dataset_bytes`.
     """
     with ImageFile(path) as file, ReadCounter() as counter:
-        rows = load_rows(file, 0, file.count, size or (file.width, file.height))
+        rows = load_images(file, 0, file.count, size or (file.width, file.height))
         for _ in cut_batches(rows, batch, seed=0, epoch=0):
             continue
         nbytes = file.count * file.height * file.width * file.channels

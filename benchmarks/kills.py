@@ -27,12 +27,12 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a forked process can't use a GPU
 import h5py  # noqa: E402
 
 from vae.checkpoint.directory import find_checkpoint  # noqa: E402
-from vae.checkpoint.model_files import verify_bundle  # noqa: E402
+from vae.checkpoint.model_files import verify_model_files  # noqa: E402
 from vae.checkpoint.storage import read_json  # noqa: E402
 from vae.cli import main as run_tool  # noqa: E402
-from vae.commands import train  # noqa: E402
-from vae.data import preflight as probe  # noqa: E402
+from vae.data import preflight  # noqa: E402
 from vae.errors import VaeError  # noqa: E402
+from vae.training import recorder  # noqa: E402
 
 OPTIONS = ["--batch-size", "8", "--latent-dim", "2", "--augment", "none"]
 OPTIONS += ["--checkpoint-minutes", "0", "--precision", "float32"]
@@ -101,14 +101,14 @@ def _be_child(arguments, log, pipe):
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, 1)
         os.dup2(file, 2)
-        save = train.save_checkpoint
+        save = recorder.save_checkpoint
 
         def save_and_tell(output, step, *rest):
             save(output, step, *rest)
             os.write(pipe, b"%d\n" % step)
 
-        train.save_checkpoint = save_and_tell
-        probe._run = probe.check  # the file is ours; a child of the child takes time
+        recorder.save_checkpoint = save_and_tell
+        preflight._run = preflight.check  # the file is ours; a child of the child takes time
         status = run_tool(["train", *map(str, arguments)])
     finally:
         os._exit(status)
@@ -172,7 +172,7 @@ class Campaign:
             self.lost += state["progress"]["step"] < self.newest
         if (self.output / "metadata.json").exists():
             try:
-                verify_bundle(self.output, read_json(self.output / "metadata.json"))
+                verify_model_files(self.output, read_json(self.output / "metadata.json"))
             except VaeError as error:
                 self.mixed += "of two moments" in str(error)
                 if "of two moments" not in str(error):

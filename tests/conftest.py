@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from vae.cli import main  # noqa: E402
-from vae.data import preflight as probe  # noqa: E402
+from vae.data import preflight  # noqa: E402
 
 # A busy computer is slow, not wrong.
 settings.register_profile("unhurried", deadline=None)
@@ -35,6 +35,7 @@ TENSORFLOW_FILES = {
     "test_strangers.py",
     "test_training.py",
     "test_use.py",
+    "test_verdict.py",
 }
 
 
@@ -53,7 +54,7 @@ def pytest_collection_modifyitems(items):
 def no_child(request, monkeypatch):
     """Tries HDF5 files in this process, since a child takes a third of a second."""
     if not request.node.get_closest_marker("child"):
-        monkeypatch.setattr(probe, "_run", probe.check)
+        monkeypatch.setattr(preflight, "_run", preflight.check)
 
 
 @pytest.fixture

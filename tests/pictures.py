@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from vae.images.sheets import read_image
+from vae.images.reading import read_image
 
 
 def encode(picture, form="PNG", **options):

@@ -1,9 +1,9 @@
 """Stand-ins for actors whom strangers are turned into."""
-from vae.strangers.alignment import measure
+from vae.images.pixels import measure_pixels
 
 
 class Stranger:
     """As an actor whose features are where the stranger's are."""
 
     def __init__(self, images):
-        self.average, self.variation = measure(images)
+        self.average, self.variation = measure_pixels(images)

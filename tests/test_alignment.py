@@ -2,25 +2,23 @@
 import numpy as np
 import pytest
 
+from vae.config import ReconstructConfig
 from vae.errors import RefusedError
-from vae.strangers.alignment import (
-    Alignment,
-    choose_method,
-    find_codes,
-    measure,
-    smooth_codes,
-)
+from vae.images.pixels import measure_pixels
+from vae.model.latent import LatentStatistics
+from vae.strangers.alignment import choose_method, find_codes, smooth_codes
 from vae.strangers.features import FEATURES
 
 RNG = np.random.default_rng(0)
-STATISTICS = {
-    "mean": np.array([1.0, -1.0]),
-    "std": np.array([2.0, 0.5]),
-    "neutral": np.array([0.5, 0.5]),
-    "reader": RNG.normal(size=(FEATURES, 2)).astype("f4"),
-    "blink": np.zeros((2, 2), "f4"),
-    "mouth_share": np.zeros(1, "f4"),
-}
+STATISTICS = LatentStatistics(
+    mean=np.array([1.0, -1.0]),
+    std=np.array([2.0, 0.5]),
+    covariance=np.eye(2),
+    neutral=np.array([0.5, 0.5]),
+    reader=RNG.normal(size=(FEATURES, 2)).astype("f4"),
+    blink=np.zeros((2, 2), "f4"),
+    mouth_share=np.zeros(1, "f4"),
+)
 
 
 class FakeActor:
@@ -50,8 +48,8 @@ def flat_images(count):
 
 
 def codes(method, images, strength=1.0, smooth=0.0, neutral=None):
-    alignment = Alignment(method, strength, smooth)
-    return find_codes(FakeActor(), images, STATISTICS, alignment, neutral)
+    config = ReconstructConfig(method, strength, smooth)
+    return find_codes(FakeActor(), images, STATISTICS, config, neutral)
 
 
 def test_none_is_the_plain_encoder():
@@ -62,34 +60,34 @@ def test_none_is_the_plain_encoder():
 def test_recentre_moves_the_average_and_keeps_distances():
     images = flat_images(20)
     z, plain = codes("recentre", images), codes("none", images)
-    np.testing.assert_allclose(z.mean(0), STATISTICS["mean"], atol=1e-5)
+    np.testing.assert_allclose(z.mean(0), STATISTICS.mean, atol=1e-5)
     np.testing.assert_allclose(z - z[0], plain - plain[0], atol=1e-5)
 
 
 def test_standardise_takes_over_the_spread_as_well():
     z = codes("standardise", flat_images(20))
-    np.testing.assert_allclose(z.mean(0), STATISTICS["mean"], atol=1e-5)
-    np.testing.assert_allclose(z.std(0), STATISTICS["std"], atol=1e-4)
+    np.testing.assert_allclose(z.mean(0), STATISTICS.mean, atol=1e-5)
+    np.testing.assert_allclose(z.std(0), STATISTICS.std, atol=1e-4)
 
 
 def test_relative_adds_the_change_from_the_neutral_image():
     images = flat_images(20)
     z, plain = codes("relative", images, neutral=images[3]), codes("none", images)
-    np.testing.assert_allclose(z[3], STATISTICS["neutral"], atol=1e-6)
+    np.testing.assert_allclose(z[3], STATISTICS.neutral, atol=1e-6)
     np.testing.assert_allclose(z - z[3], plain - plain[3], atol=1e-5)
 
 
 def test_relative_finds_a_neutral_image_by_itself():
     images = flat_images(20)
     z = codes("relative", images)
-    at_rest = np.abs(z - STATISTICS["neutral"]).max(1) < 1e-6
+    at_rest = np.abs(z - STATISTICS.neutral).max(1) < 1e-6
     assert at_rest.sum() == 1
 
 
 def test_strength_scales_the_distance_from_the_average():
     images = flat_images(20)
     once, twice = codes("recentre", images), codes("recentre", images, strength=2.0)
-    centre = STATISTICS["mean"]
+    centre = STATISTICS.mean
     np.testing.assert_allclose(twice - centre, 2 * (once - centre), atol=1e-5)
 
 
@@ -98,9 +96,9 @@ def test_who_hardly_moves_is_not_made_to_grimace():
     shapes = RNG.random((30, 8, 8, 3))
     still = (120 + 0.004 * shapes).astype(np.uint8)
     assert codes("register", (60 + 90 * shapes).astype("u1")).var(0).sum() == (
-        pytest.approx(np.square(STATISTICS["std"]).sum(), rel=1e-3)
+        pytest.approx(np.square(STATISTICS.std).sum(), rel=1e-3)
     )
-    assert np.abs(codes("register", still) - STATISTICS["mean"]).max() < 1e-3
+    assert np.abs(codes("register", still) - STATISTICS.mean).max() < 1e-3
 
 
 def test_register_is_blind_to_colour_and_contrast():
@@ -111,7 +109,7 @@ def test_register_is_blind_to_colour_and_contrast():
     first, second = codes("register", dull), codes("register", bright)
     correlation = np.corrcoef(first.ravel(), second.ravel())[0, 1]
     assert correlation > 0.99
-    np.testing.assert_allclose(first.mean(0), STATISTICS["mean"], atol=1e-4)
+    np.testing.assert_allclose(first.mean(0), STATISTICS.mean, atol=1e-4)
 
 
 def test_the_actors_own_crops_are_left_alone_and_a_strangers_are_not():
@@ -158,7 +156,7 @@ def test_statistics_of_too_few_crops_are_refused(method):
 
 def test_measure_is_numpys_mean_and_deviation():
     images = RNG.integers(0, 255, (150, 5, 4, 3)).astype(np.uint8)
-    average, variation = measure(images)
+    average, variation = measure_pixels(images)
     np.testing.assert_allclose(average, (images / 255).mean(0), atol=1e-6)
     np.testing.assert_allclose(variation, (images / 255).std(0), atol=1e-6)
 

@@ -34,7 +34,8 @@ from benchmarks.turns import (
     take_medians,
     take_turns,
 )
-from vae.data.arrays import cut_batches, load_rows
+from vae.data.arrays import load_images
+from vae.data.batches import cut_batches
 from vae.data.hdf5 import ImageFile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -279,7 +280,7 @@ def test_a_sorted_file_holds_its_people_in_order_and_reads_once(tmp_path):
     path, count = tmp_path / "sorted.h5", 2 * faces.PEOPLE * faces.CHUNK_ROWS
     faces.write_sorted(path, count)
     with ImageFile(path) as file, ReadCounter() as counter:
-        rows = load_rows(file, 0, count, (faces.SIDE, faces.SIDE))
+        rows = load_images(file, 0, count, (faces.SIDE, faces.SIDE))
         batches = list(cut_batches(rows, 64, seed=0, epoch=0))
     people = rows[:, 0, 0, 0]
     assert np.array_equal(people, np.repeat(np.arange(faces.PEOPLE), count // 20))

@@ -3,9 +3,12 @@ import numpy as np
 import pytest
 from strangers import Stranger
 
-from vae.strangers.alignment import Alignment, find_codes, measure
+from vae.config import ReconstructConfig
+from vae.images.pixels import measure_pixels
+from vae.model.latent import LatentStatistics
+from vae.strangers.alignment import find_codes
 from vae.strangers.blinks import FEWEST, learn_blinks, separate_blinks, view
-from vae.strangers.features import EDGES, FEATURES, describe_edges
+from vae.strangers.features import EDGES, FEATURES, oriented_gradients
 
 COUNT, PERIOD = 240, 30  # crops, and from one blink to the next
 PALE, DEEP = 0.1, 0.9  # eyes when they are open; shut ones are as bright as 0.5
@@ -43,7 +46,7 @@ def draw_people(moves, shut, eyes=PALE, left=None):
 
 def find(faces):
     """Returns the blinks of faces, and how far shut eyes are in each."""
-    views = view(describe_edges(faces))
+    views = view(oriented_gradients(faces))
     found = learn_blinks(views)
     return found, None if found is None else found.measure(views)[:, 0]
 
@@ -73,7 +76,7 @@ def test_one_blink_among_many_crops_is_found():
 def test_winks_are_told_from_what_blinks_look_like():
     shut, left, right = blink(), np.zeros(COUNT), np.zeros(COUNT)
     left[100:103] = right[200:203] = 1
-    edges = describe_edges(draw_people(play(), shut + right, left=shut + left))
+    edges = oriented_gradients(draw_people(play(), shut + right, left=shut + left))
     found = learn_blinks(view(edges))
     both, apart = found.measure(view(edges)).T
     for which, value in ((left, 0.5), (right, -0.5), (shut, 0)):
@@ -105,19 +108,19 @@ def test_what_the_whole_face_does_is_no_blink():
 
 def test_mirrored_faces_are_seen_alike():
     faces = draw_people(play(), np.zeros(COUNT), left=np.ones(COUNT))
-    seen = view(describe_edges(faces))
-    mirrored = view(describe_edges(faces[:, :, ::-1]))
+    seen = view(oriented_gradients(faces))
+    mirrored = view(oriented_gradients(faces[:, :, ::-1]))
     both, apart, rest = (slice(*ends) for ends in ((0, 160), (160, 320), (320, None)))
     for part, sign in ((both, 1), (apart, -1), (rest, 1)):
         pair = seen[:, part].ravel(), sign * mirrored[:, part].ravel()
         assert np.corrcoef(*pair)[0, 1] > 0.9
-    edges = [describe_edges(part).ravel() for part in (faces, faces[:, :, ::-1])]
+    edges = [oriented_gradients(part).ravel() for part in (faces, faces[:, :, ::-1])]
     assert np.corrcoef(*edges)[0, 1] < 0.9
 
 
 def test_faces_without_blinks_keep_the_rest():
     moves, shut = play(), blink()
-    edges = describe_edges(draw_people(moves, shut))
+    edges = oriented_gradients(draw_people(moves, shut))
     numbers = np.arange(COUNT, dtype="f4")[:, None]
     features = np.concatenate([edges, numbers], axis=1)
     found = learn_blinks(view(edges))
@@ -140,15 +143,17 @@ def read_codes(shut, reader, size=1.0):
     """Returns codes (N, 2) of a stranger who blinks, of so lively features."""
     faces = draw_people(play() * size, shut)
     images = (255 * faces.clip(0, 1)).astype("u1")
-    statistics = {
-        "mean": np.array([1.0, -1.0]),
-        "std": np.array([2.0, 0.0]),
-        "reader": reader,
-        "blink": np.array([[0.0, 3.0], [0.0, 0.0]], "f4"),
-        "mouth_share": np.zeros(1, "f4"),
-    }
-    how = Alignment("register", 1.0, 0.0)
-    return find_codes(Stranger(images), images, statistics, how)
+    statistics = LatentStatistics(
+        mean=np.array([1.0, -1.0]),
+        std=np.array([2.0, 0.0]),
+        covariance=np.eye(2),
+        neutral=np.zeros(2),
+        reader=reader,
+        blink=np.array([[0.0, 3.0], [0.0, 0.0]], "f4"),
+        mouth_share=np.zeros(1, "f4"),
+    )
+    config = ReconstructConfig("register")
+    return find_codes(Stranger(images), images, statistics, config)
 
 
 @pytest.mark.parametrize("size", [1.0, 0.3], ids=["lively", "shy"])
@@ -169,7 +174,7 @@ class Film:
     """An actor with two numbers for a code: how bright eyes are, how bright a mouth."""
 
     def __init__(self, images):
-        self.average, _ = measure(images)
+        self.average, _ = measure_pixels(images)
 
     def encode(self, images):
         z = self.encode_floats(images / np.float32(255))
@@ -182,7 +187,7 @@ class Film:
 
 @pytest.mark.tensorflow
 def test_training_learns_what_shut_eyes_do_to_codes():
-    from vae.strangers.reader import measure_codes
+    from vae.strangers.reader import fit_reader
     from vae.training.augment import augment_fully
 
     shut = blink()
@@ -190,8 +195,8 @@ def test_training_learns_what_shut_eyes_do_to_codes():
     film = Film(images)
     z, _ = film.encode(images)
     change = z[shut == 1].mean(0) - z[shut == 0].mean(0)
-    statistics = measure_codes(film, images, 0, augment_fully)
-    assert statistics["reader"].shape == (FEATURES, 2)
-    assert statistics["blink"].shape == (2, 2)
-    assert statistics["blink"][0, 0] == pytest.approx(change[0], rel=0.3)
-    assert abs(statistics["blink"][0, 1]) < 0.2 * abs(change[0])
+    statistics = fit_reader(film, images, 0, augment_fully)
+    assert statistics.reader.shape == (FEATURES, 2)
+    assert statistics.blink.shape == (2, 2)
+    assert statistics.blink[0, 0] == pytest.approx(change[0], rel=0.3)
+    assert abs(statistics.blink[0, 1]) < 0.2 * abs(change[0])

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from vae.evaluation import confidence as bootstrap
-from vae.evaluation.confidence import FEWEST_PIECES, Interval, bound_mean, choose_block
+from vae.evaluation.confidence import MIN_PIECES, Interval, bound_mean, choose_block
 
 
 def remember(count, memory, seed):
@@ -68,7 +68,7 @@ def test_the_sign_is_told_only_when_it_is_sure():
     assert Interval(2, 1, 3, 1, 100).sign == 1
     assert Interval(-2, -3, -1, 1, 100).sign == -1
     assert Interval(2, -1, 3, 1, 100).sign == 0
-    assert Interval(2, 1, 3, 20, FEWEST_PIECES - 1).sign == 0
+    assert Interval(2, 1, 3, 20, MIN_PIECES - 1).sign == 0
 
 
 def test_it_is_the_same_each_time():

@@ -8,12 +8,12 @@ import pytest
 from test_checkpoint import DAMAGES, MANY, Faults, Killed
 from test_latent import PLAIN
 
-from vae.checkpoint.model_files import NAMES, verify_bundle, write_bundle
+from vae.checkpoint.model_files import NAMES, verify_model_files, write_model_files
 from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
 from vae.model.architecture import shape_arrays
-from vae.model.latent import pack_statistics
+from vae.model.latent import LatentStatistics
 
 META = {"schema": 1, "model": ModelConfig(16, 12, 3, 3).to_dict()}
 
@@ -22,18 +22,18 @@ def contents(value=0.0):
     """Returns the files of a model whose numbers are all alike."""
     statistics = PLAIN | {"mean": np.full(3, value, np.float32)}
     weights = pack_arrays({"a/kernel": np.full((3, 2), value)})
-    return {"weights.h5": weights, "latent.npz": pack_statistics(statistics)}
+    return {"weights.h5": weights, "latent.npz": LatentStatistics(**statistics).pack()}
 
 
 def verify(folder):
     """Raises what is wrong with a model."""
-    verify_bundle(folder, read_json(folder / "metadata.json"))
+    verify_model_files(folder, read_json(folder / "metadata.json"))
 
 
 @pytest.fixture
 def model(tmp_path):
     """A model directory that `sample` takes up to its weights."""
-    write_bundle(tmp_path / "model", META, contents())
+    write_model_files(tmp_path / "model", META, contents())
     return tmp_path / "model"
 
 
@@ -42,7 +42,7 @@ def test_the_digests_are_those_of_the_files(model):
     metadata = read_json(model / "metadata.json")
     assert metadata.keys() == {*META, "files"}
     assert metadata["files"]["weights.h5"]["bytes"] == len(contents()["weights.h5"])
-    write_bundle(model, META | {"epochs_done": 3})
+    write_model_files(model, META | {"epochs_done": 3})
     verify(model)
     assert read_json(model / "metadata.json") == metadata | {"epochs_done": 3}
 
@@ -52,11 +52,11 @@ def test_row_02_an_export_that_ends_anywhere_is_the_old_or_the_new(kill, tmp_pat
     found = []
     for fatal_call in range(1, MANY):
         folder = tmp_path / str(fatal_call)
-        write_bundle(folder, META, contents(1))
+        write_model_files(folder, META, contents(1))
         with pytest.MonkeyPatch.context() as patch:
             faults = Faults(patch, fatal_call, kill)
             try:
-                write_bundle(folder, META, contents(2))
+                write_model_files(folder, META, contents(2))
             except (VaeError, Killed):
                 pass
         now = {name: (folder / name).read_bytes() for name in NAMES}
@@ -66,7 +66,7 @@ def test_row_02_an_export_that_ends_anywhere_is_the_old_or_the_new(kill, tmp_pat
                 verify(folder)
         else:
             verify(folder)
-        write_bundle(folder, META, contents(2))
+        write_model_files(folder, META, contents(2))
         verify(folder)
         if faults.calls < fatal_call:
             break
@@ -108,7 +108,7 @@ class Code:
 
 
 def test_row_51_a_pickle_is_never_loaded(model, refused):
-    write_bundle(model, META, contents() | {"weights.h5": pickle.dumps(Code())})
+    write_model_files(model, META, contents() | {"weights.h5": pickle.dumps(Code())})
     assert refused("sample model", status=1) == (
         "model/weights.h5: damaged; the weights of a model expected"
     )
@@ -118,7 +118,7 @@ def test_row_51_a_pickle_is_never_loaded(model, refused):
 def test_row_51_weights_that_are_not_finite_are_refused(model, refused):
     shapes = shape_arrays(ModelConfig.from_dict(META["model"]))
     arrays = {name: np.full(shape, np.nan, "f4") for name, shape in shapes.items()}
-    write_bundle(model, META, contents() | {"weights.h5": pack_arrays(arrays)})
+    write_model_files(model, META, contents() | {"weights.h5": pack_arrays(arrays)})
     message = refused("sample model", status=1)
     assert message.startswith("model/weights.h5: ")
     assert message.endswith("not finite; the weights of a model expected")

@@ -9,9 +9,10 @@ import pytest
 from conftest import ROOT
 
 from vae import __version__, cli
+from vae.cli import build_parser
 from vae.config import ModelConfig, SampleConfig, TrainConfig
 from vae.errors import RefusedError, StoppedError, VaeError
-from vae.parsers import build_parser
+from vae.terminal import quiet_tensorflow
 
 PARSERS = build_parser()._subparsers._group_actions[0].choices
 COMMANDS = tuple(PARSERS)
@@ -46,31 +47,19 @@ def options_of(command):
 
 
 @pytest.fixture
-def replace(monkeypatch):
-    """Returns a function that puts others in the place of a command's functions."""
+def dispatch(monkeypatch, run_cli):
+    """Returns a function that runs a command whose module was replaced."""
 
-    def start(check=lambda args: None, load=lambda: None, run=lambda request: 0):
+    def start(load=lambda: None, run=lambda args: 0):
         def import_module(name):
-            if name == "vae.checks.sample":
-                return SimpleNamespace(check=check)
             assert name == "vae.commands.sample"
             load()
             return SimpleNamespace(run=run)
 
         monkeypatch.setattr(cli, "import_module", import_module)
-
-    return start
-
-
-@pytest.fixture
-def dispatch(replace, run_cli):
-    """Returns a function that runs a command whose functions were replaced."""
-
-    def run(**functions):
-        replace(**functions)
         return run_cli("sample", "model")
 
-    return run
+    return start
 
 
 def fail_with(error):
@@ -196,48 +185,42 @@ def test_a_command_line_that_is_wrong_returns_2(line, run_cli):
 ERRORS = [VaeError("x: y"), RefusedError("x: y"), StoppedError("x: y", 15)]
 
 
-@pytest.mark.parametrize("place", ["check", "run"])
-@pytest.mark.parametrize("error, status", [*zip(ERRORS, (1, 2, 143))])
-def test_an_expected_error_is_one_line_and_a_status(error, status, place, dispatch):
-    found = dispatch(**{place: fail_with(error)})
+@pytest.mark.parametrize("error, status", [*zip(ERRORS, (1, 2, 143), strict=True)])
+def test_an_expected_error_is_one_line_and_a_status(error, status, dispatch):
+    found = dispatch(run=fail_with(error))
     assert found == (status, "", "vae.py sample: error: x: y\n")
 
 
-@pytest.mark.parametrize("place", ["check", "load", "run"])
+@pytest.mark.parametrize("place", ["load", "run"])
 def test_an_interrupt_returns_130_and_says_nothing(place, dispatch):
     assert dispatch(**{place: fail_with(KeyboardInterrupt())}) == (130, "", "")
 
 
-@pytest.mark.parametrize("place", ["check", "load", "run"])
+@pytest.mark.parametrize("place", ["load", "run"])
 def test_a_bug_keeps_its_traceback(place, dispatch):
     with pytest.raises(ZeroDivisionError):
         dispatch(**{place: fail_with(ZeroDivisionError())})
 
 
-def test_a_command_gets_its_checked_request_and_sets_the_status(dispatch):
-    def run(request):
-        print(request)
+def test_a_command_gets_its_arguments_and_sets_the_status(dispatch):
+    def run(args):
+        print(args.input, args.overwrite)
         return 1
 
-    found = dispatch(check=lambda args: f"checked {args.input}", run=run)
-    assert found == (1, "checked model\n", "")
+    assert dispatch(run=run) == (1, "model False\n", "")
 
 
-def test_chatter_of_a_framework_is_kept_off_the_terminal(replace, capfd):
-    replace(load=lambda: os.write(2, b"chatter\n"))
-    assert cli.main(["sample", "model"]) == 0
+def test_chatter_of_a_framework_is_kept_off_the_terminal(capfd):
+    with quiet_tensorflow():
+        os.write(2, b"chatter\n")
     os.write(2, b"later\n")
     assert capfd.readouterr().err == "later\n"
 
 
-def test_chatter_of_a_framework_that_fails_to_start_is_shown(replace, capfd):
-    def load():
+def test_chatter_of_a_framework_that_fails_to_start_is_shown(capfd):
+    with pytest.raises(ImportError, match="no tensorflow"), quiet_tensorflow():
         os.write(2, b"why it fails\n")
         raise ImportError("no tensorflow")
-
-    replace(load=load)
-    with pytest.raises(ImportError, match="no tensorflow"):
-        cli.main(["sample", "model"])
     assert capfd.readouterr().err == "why it fails\n"
     os.write(2, b"later\n")
     assert capfd.readouterr().err == "later\n"

@@ -6,7 +6,7 @@ from PIL import Image
 
 from vae.config import ModelConfig
 from vae.data import arrays as stream
-from vae.data.crops import read_crops
+from vae.data.arrays import read_crops
 from vae.images import reading as decoder
 
 COUNT, SIDE = 50, 8  # more files than one core takes at a time
@@ -41,7 +41,7 @@ def names(tmp_path):
 def test_crops_are_in_order_without_the_broken_ones(held, names, tmp_path, monkeypatch):
     monkeypatch.setattr(stream, "HOLD_BYTES", held)
     watch = Counter()
-    crops = read_crops(str(tmp_path), names, ModelConfig(SIDE, SIDE), watch)
+    crops = read_crops(str(tmp_path), names, ModelConfig(SIDE, SIDE), watch.update)
     good = [number for number in range(COUNT) if number not in BROKEN]
     assert crops.indices == good and watch.total == COUNT
     assert crops.images.shape == (len(good), SIDE, SIDE, 3)
@@ -64,5 +64,5 @@ def test_large_pictures_are_decoded_one_at_a_time(names, tmp_path, monkeypatch):
             active.remove(image)
 
     monkeypatch.setattr(decoder, "_load", watched)
-    crops = read_crops(str(tmp_path), names, ModelConfig(SIDE, SIDE), Counter())
+    crops = read_crops(str(tmp_path), names, ModelConfig(SIDE, SIDE))
     assert len(crops.indices) == COUNT - len(BROKEN) and set(most) == {1}

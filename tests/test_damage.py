@@ -9,8 +9,7 @@ from pictures import chunk, encode, levels, noise, raw_png
 
 from vae.errors import RefusedError
 from vae.images import reading as decoder
-from vae.images.reading import ImageError
-from vae.images.sheets import find_images, read_image
+from vae.images.reading import ImageError, find_images, read_image
 
 
 def broken_checksum():

@@ -7,11 +7,11 @@ import pytest
 from conftest import make_faces, write_h5
 from PIL import Image
 
-from vae.checkpoint.model_files import write_bundle
+from vae.checkpoint.model_files import write_model_files
 from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
 from vae.evaluation.judge import Judge
-from vae.evaluation.metrics import psnr
+from vae.images.pixels import psnr
 from vae.model.losses import LOG_SIGMA_RANGE
 from vae.model.network import VAE
 
@@ -27,7 +27,7 @@ def blank_model(tiny_model, tmp_path):
     arrays = {name: v.numpy() for name, v in VAE(config).arrays.items()}
     latent = (tiny_model / "latent.npz").read_bytes()  # which evaluate doesn't read
     contents = {"weights.h5": pack_arrays(arrays), "latent.npz": latent}
-    write_bundle(folder, metadata, contents)
+    write_model_files(folder, metadata, contents)
     return folder
 
 
@@ -155,5 +155,5 @@ def test_the_estimate_is_the_models_own_loss(likelihood):
     weighted = np.logaddexp.reduce(log_weights) - np.log(3)
     assert parts[1].weighted[2] == pytest.approx(weighted, rel=1e-4)
     again = Judge(model, 1).reconstruct(images)
-    np.testing.assert_array_equal(parts[1].again, again[64:])
+    np.testing.assert_array_equal(parts[1].reconstructed, again[64:])
     assert psnr(images, again).shape == (70,)

@@ -13,7 +13,8 @@ from PIL import Image
 from vae import files
 from vae.errors import VaeError
 from vae.files import natural_key, plan_outputs, printable
-from vae.images.sheets import read_image, write_png
+from vae.images.reading import read_image
+from vae.images.sheets import write_png
 
 
 @given(st.lists(st.integers(0, 10**30), unique=True), st.randoms())

@@ -9,7 +9,7 @@ from conftest import ROOT
 from benchmarks.fuzz import make_case
 from benchmarks.fuzzing.targets import TARGETS
 from vae.data import preflight as probe
-from vae.data.preflight import probe_images
+from vae.data.preflight import try_images
 from vae.errors import RefusedError, VaeError
 
 FUZZ = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--seed", "7"]
@@ -49,5 +49,5 @@ def test_row_24_damage_that_crashes_the_library_is_refused(number, tmp_path):
     path = tmp_path / "in.h5"
     path.write_bytes(make_case(target, "hdf5", 0, number))
     with pytest.raises(RefusedError) as caught:
-        probe_images(path, "data", ("source", "frame"))
+        try_images(path, "data", ("source", "frame"))
     assert str(caught.value).startswith(f"{path}: the HDF5 library crashes on it, a dam")

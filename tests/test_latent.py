@@ -3,6 +3,7 @@ import io
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 from vae.errors import VaeError
 from vae.model import latent
 from vae.model.latent import (
+    LatentStatistics,
     draw_walks,
     interpolate,
     load_statistics,
-    pack_statistics,
-    summarise,
+    summarise_codes,
 )
 from vae.strangers.features import FEATURES
 
@@ -42,19 +43,25 @@ def draw_all(statistics, walks, steps, seed):
 
 def whitened(walks, statistics):
     """Returns walks without the mean and covariance they were given."""
-    values, vectors = np.linalg.eigh(statistics["covariance"].astype(np.float64))
-    return (walks - statistics["mean"]) @ (vectors / np.sqrt(values)) @ vectors.T
+    values, vectors = np.linalg.eigh(statistics.covariance.astype(np.float64))
+    return (walks - statistics.mean) @ (vectors / np.sqrt(values)) @ vectors.T
 
 
 def random_statistics(count=500, latent_dim=6, seed=0):
     """Returns the statistics of codes that are correlated and off centre."""
     rng = np.random.default_rng(seed)
     mix = rng.normal(size=(latent_dim, latent_dim))
-    return summarise(rng.normal(size=(count, latent_dim)) @ mix + 5)
+    return describe(rng.normal(size=(count, latent_dim)) @ mix + 5)
+
+
+def describe(codes):
+    """Returns the statistics of codes, with a reader of nothing."""
+    rest = {name: PLAIN[name] for name in ("reader", "blink", "mouth_share")}
+    return LatentStatistics(**summarise_codes(codes), **rest)
 
 
 def test_statistics_are_those_of_arithmetic():
-    found = summarise(CODES)
+    found = summarise_codes(CODES)
     assert found["mean"].tolist() == [1, pytest.approx(2.2)]
     np.testing.assert_allclose(found["std"] ** 2, [0.8, 20.8 / 5], rtol=1e-6)
     expected = [[0.8, 0.2], [0.2, 20.8 / 5]]
@@ -65,17 +72,17 @@ def test_statistics_are_those_of_arithmetic():
 
 def test_the_neutral_code_is_near_in_units_of_each_deviation():
     codes = [[-100, -1], [100, 1], [-100, 1], [100, -1], [50, 0], [0, 0.9]]
-    assert summarise(codes)["neutral"].tolist() == [50, 0]
+    assert summarise_codes(codes)["neutral"].tolist() == [50, 0]
 
 
 def test_codes_that_are_all_one_have_a_neutral_one():
-    found = summarise(np.ones((4, 3)))
-    assert found["neutral"].tolist() == [1, 1, 1] and not found["std"].any()
+    found = describe(np.ones((4, 3)))
+    assert found.neutral.tolist() == [1, 1, 1] and not found.std.any()
     assert (draw_all(found, 2, 3, 0) == 1).all()
 
 
 def test_far_codes_do_not_lose_their_deviation():
-    found = summarise(np.float32([[1e4, 0], [1e4 + 1, 0]]))
+    found = summarise_codes(np.float32([[1e4, 0], [1e4 + 1, 0]]))
     assert found["std"].tolist() == [0.5, 0]
 
 
@@ -83,13 +90,13 @@ def test_statistics_come_back_as_they_were(tmp_path):
     reader = np.arange(FEATURES * 6, dtype="f4").reshape(FEATURES, 6)
     blink = np.arange(12, dtype="f4").reshape(2, 6)
     share = np.full(1, 0.25, "f4")
-    statistics = random_statistics() | {"reader": reader, "blink": blink}
-    statistics["mouth_share"] = share
-    (tmp_path / "a.npz").write_bytes(pack_statistics(statistics))
+    statistics = replace(
+        random_statistics(), reader=reader, blink=blink, mouth_share=share
+    )
+    (tmp_path / "a.npz").write_bytes(statistics.pack())
     found = load_statistics(tmp_path / "a.npz", 6)
-    assert found.keys() == PLAIN.keys()
-    for name, array in statistics.items():
-        np.testing.assert_array_equal(found[name], array)
+    for name in PLAIN:
+        np.testing.assert_array_equal(getattr(found, name), getattr(statistics, name))
 
 
 class Code:
@@ -169,7 +176,7 @@ def test_statistics_that_unpack_to_gigabytes_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(latent, "MAX_BYTES", 40_000)
     path = tmp_path / "a.npz"
     path.write_bytes(npz())
-    assert load_statistics(path, 3)["std"].tolist() == [1, 1, 1]
+    assert load_statistics(path, 3).std.tolist() == [1, 1, 1]
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
         file.writestr("more.npy", bytes(40_000))
     with pytest.raises(VaeError, match="can't be read"):
@@ -208,15 +215,15 @@ def angles(points, others):
 def test_points_are_spread_like_the_training_set():
     statistics = random_statistics()
     points = draw_all(statistics, 20_000, 1, 0)[:, 0]
-    np.testing.assert_allclose(points.mean(0), statistics["mean"], atol=0.1)
-    found, expected = np.cov(points.T), statistics["covariance"]
+    np.testing.assert_allclose(points.mean(0), statistics.mean, atol=0.1)
+    found, expected = np.cov(points.T), statistics.covariance
     np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1, 100])
 def test_fewer_images_than_dimensions_are_enough(scale):
     codes = np.random.default_rng(0).normal(size=(5, 30)) * scale
-    walks = draw_all(summarise(codes), 50, 3, 0).reshape(-1, 30)
+    walks = draw_all(describe(codes), 50, 3, 0).reshape(-1, 30)
     directions = np.linalg.svd(codes - codes.mean(0))[2][4:]
     assert np.isfinite(walks).all()
     off = (walks - codes.mean(0)) @ directions.T  # where no training image went

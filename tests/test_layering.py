@@ -9,13 +9,12 @@ FLOORS = [  # a room may import from the floors below its own
     {"__init__", "__main__"},
     {"cli"},
     {"commands"},
-    {"checks", "parsers"},
     {"training", "evaluation", "preparation"},
     {"strangers"},
     {"model", "data"},
     {"checkpoint", "images"},
     {"files", "parallel", "config"},
-    {"terminal", "errors", "quiet"},
+    {"terminal", "errors"},
 ]
 ON_TENSORFLOW = {
     *(f"vae.model.{name}" for name in ("network", "losses", "saved_model")),

@@ -10,9 +10,9 @@ from vae.evaluation.metrics import (
     count_active,
     estimate_likelihood,
     kl_per_dimension,
-    psnr,
     ssim,
 )
+from vae.images.pixels import psnr
 
 WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 

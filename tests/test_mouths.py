@@ -6,15 +6,20 @@ from strangers import Stranger
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import PARAMETERS, perform
-from vae.strangers.alignment import Alignment, find_codes
+from vae.config import ReconstructConfig
+from vae.model.latent import LatentStatistics
+from vae.strangers.alignment import find_codes
 from vae.strangers.features import (
     EDGES,
     FEATURES,
     MOUTH_EDGES,
-    describe,
-    describe_edges,
+    MOUTHS,
+    TAKEN_OUT,
+    correlate_with_mouths,
+    measure_features,
+    measure_mouths,
+    oriented_gradients,
 )
-from vae.strangers.mouths import MOUTHS, TAKEN, follow_mouths, read_mouths
 
 KNOWN = ("mouth_open", "smile", "mouth_width")  # the columns that are drawn
 
@@ -23,7 +28,7 @@ KNOWN = ("mouth_open", "smile", "mouth_width")  # the columns that are drawn
 def test_mouths_of_the_unseen_are_read(identity):
     played = perform(identity, 150)
     faces = render(make_identity(identity), played) / np.float32(255)
-    read = read_mouths(describe_edges(faces))
+    read = measure_mouths(oriented_gradients(faces))
     for column, name in enumerate(KNOWN):
         true = played[:, PARAMETERS.index(name)]
         assert np.corrcoef(true, read[:, column])[0, 1] > 0.6, name
@@ -31,28 +36,29 @@ def test_mouths_of_the_unseen_are_read(identity):
 
 @pytest.mark.tensorflow
 def test_teaching_makes_a_file_that_can_be_read(tmp_path, monkeypatch):
-    from examples import teach
-    from vae.strangers import mouths
+    from tools import teach_mouths as teach
+    from vae.strangers import features
 
     monkeypatch.setattr(teach, "PEOPLE", 2)
     monkeypatch.setattr(teach, "PASSES", 1)
-    monkeypatch.setattr(mouths, "PATH", tmp_path / "mouths.npz")
-    monkeypatch.setattr(mouths, "_load", mouths._load.__wrapped__)  # nothing kept
+    monkeypatch.setattr(features, "MOUTHS_PATH", tmp_path / "mouths.npz")
+    fresh = features._load_mouths.__wrapped__  # nothing kept
+    monkeypatch.setattr(features, "_load_mouths", fresh)
     teach.main([str(tmp_path / "mouths.npz")])
-    read = read_mouths(np.eye(3, EDGES, dtype="f4"))
+    read = measure_mouths(np.eye(3, EDGES, dtype="f4"))
     assert read.shape == (3, MOUTHS) and read.std(0).all()
 
 
 def test_of_nothing_nothing_is_read():
-    assert not read_mouths(np.zeros((2, EDGES), "f4")).any()
+    assert not measure_mouths(np.zeros((2, EDGES), "f4")).any()
 
 
 def test_mouths_are_the_last_of_the_features():
     faces = render(make_identity(1), perform(1, 3)) / np.float32(255)
-    edges = describe_edges(faces)
-    features = describe(faces)
+    edges = oriented_gradients(faces)
+    features = measure_features(faces)
     np.testing.assert_array_equal(features[:, :EDGES], edges)
-    np.testing.assert_array_equal(features[:, EDGES:], read_mouths(edges))
+    np.testing.assert_array_equal(features[:, EDGES:], measure_mouths(edges))
     assert features.shape == (3, EDGES + MOUTHS)
 
 
@@ -60,36 +66,38 @@ def test_what_goes_along_with_a_mouth_is_told_from_what_does_not():
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(5000, MOUTHS)) * [1, 30, 0.1, 2] + 5
     slopes = rng.normal(size=(MOUTHS, 3))
-    along = numbers[:, :TAKEN] @ slopes[:TAKEN]
+    along = numbers[:, :TAKEN_OUT] @ slopes[:TAKEN_OUT]
     values = numbers @ slopes + rng.normal(size=(5000, 3))
-    found = follow_mouths(numbers, values + 100)
+    found = correlate_with_mouths(numbers, values + 100)
     np.testing.assert_allclose(found, along - along.mean(0), rtol=0.1, atol=0.3)
 
 
 def test_few_crops_and_mouths_at_rest_tell_nothing_that_goes_along():
     rng = np.random.default_rng(0)
     numbers, values = rng.normal(size=(8, MOUTHS)), rng.normal(size=(8, 3))
-    assert follow_mouths(numbers, values).std() < 0.5 * values.std()
-    assert not follow_mouths(np.full((8, MOUTHS), 0.3), values).any()
+    assert correlate_with_mouths(numbers, values).std() < 0.5 * values.std()
+    assert not correlate_with_mouths(np.full((8, MOUTHS), 0.3), values).any()
 
 
 def read_codes(images, reader, share):
     """Returns codes (N, 1) of a stranger, of a reader (FEATURES, 1)."""
-    statistics = {
-        "mean": np.zeros(1),
-        "std": np.ones(1),
-        "reader": reader,
-        "blink": np.zeros((2, 1), "f4"),
-        "mouth_share": np.full(1, share, "f4"),
-    }
-    how = Alignment("register", 1.0, 0.0)
-    return find_codes(Stranger(images), images, statistics, how)[:, 0]
+    statistics = LatentStatistics(
+        mean=np.zeros(1),
+        std=np.ones(1),
+        covariance=np.eye(1),
+        neutral=np.zeros(1),
+        reader=reader,
+        blink=np.zeros((2, 1), "f4"),
+        mouth_share=np.full(1, share, "f4"),
+    )
+    config = ReconstructConfig("register")
+    return find_codes(Stranger(images), images, statistics, config)[:, 0]
 
 
 def test_a_share_of_what_edges_say_of_a_strangers_mouth_is_not_believed():
     """Beside these edges, which the actor's reader misreads, the numbers count."""
     images = render(make_identity(2), perform(2, 150), 64, 64)
-    features = describe(images / np.float32(255))
+    features = measure_features(images / np.float32(255))
     opening = features[:, EDGES]
     reader = np.zeros((FEATURES, 1), "f4")
     along = (features - features.mean(0)).T @ (opening - opening.mean())
@@ -103,7 +111,7 @@ def test_a_share_of_what_edges_say_of_a_strangers_mouth_is_not_believed():
 @pytest.mark.tensorflow
 def test_training_leaves_less_of_the_mouth_to_edges(monkeypatch):
     """Of an actor whose code is how far the mouth is open."""
-    from vae.strangers import reader as statistics
+    from vae.strangers import reader as fitting
     from vae.training.augment import augment_fully
 
     class Film(Stranger):
@@ -111,14 +119,14 @@ def test_training_leaves_less_of_the_mouth_to_edges(monkeypatch):
             return 2 * (self.encode_floats(images / np.float32(255)),)
 
         def encode_floats(self, faces):
-            return describe(faces)[:, [EDGES]]
+            return measure_features(faces)[:, [EDGES]]
 
     images = render(make_identity(0), perform(0, 200), 64, 64)
-    edges = describe(images / np.float32(255))[:, MOUTH_EDGES]
+    edges = measure_features(images / np.float32(255))[:, MOUTH_EDGES]
     told = []
-    for share in (0.0, statistics.SHARE):
-        monkeypatch.setattr(statistics, "SHARE", share)
-        found = statistics.measure_codes(Film(images), images, 0, augment_fully)
-        assert found["mouth_share"].tolist() == [share]
-        told.append((edges @ found["reader"][MOUTH_EDGES]).std())
+    for share in (0.0, fitting.MOUTH_SHARE):
+        monkeypatch.setattr(fitting, "MOUTH_SHARE", share)
+        found = fitting.fit_reader(Film(images), images, 0, augment_fully)
+        assert found.mouth_share.tolist() == [share]
+        told.append((edges @ found.reader[MOUTH_EDGES]).std())
     assert told[1] < 0.7 * told[0]

@@ -16,8 +16,8 @@ from PIL import Image
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
-from vae.commands import prepare
-from vae.preparation import detector
+from vae.preparation import faces as detector
+from vae.preparation import pipeline
 from vae.preparation.faces import EYES, Face
 
 OUTLINE = np.array([[-0.5, -1], [1.5, -1], [1.5, 1.5], [-0.5, 1.5]])  # in eye distances
@@ -64,8 +64,8 @@ def draw_spots(eyes, radius, width=320, height=240):
 @pytest.fixture
 def spots(monkeypatch):
     """Puts the stand-in in place of the detector."""
-    monkeypatch.setattr(prepare, "FaceDetector", SpotDetector)
-    monkeypatch.setattr("vae.checks.prepare.is_installed", lambda: True)
+    monkeypatch.setattr(pipeline, "FaceDetector", SpotDetector)
+    monkeypatch.setattr("vae.commands.prepare.is_installed", lambda: True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from conftest import make_faces, write_h5
 
 from vae.data import preflight as probe
-from vae.data.preflight import probe_images
+from vae.data.preflight import try_images
 from vae.errors import RefusedError, VaeError
 
 pytestmark = pytest.mark.child
@@ -56,7 +56,7 @@ def test_row_24_a_child_that_dies_is_a_refusal(end, told, tmp_path, monkeypatch)
     child.chmod(child.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(probe.sys, "executable", str(child))
     with pytest.raises(RefusedError) as caught:
-        probe_images(path, "data")
+        try_images(path, "data")
     assert str(caught.value).startswith(f"{path}: {told}, a damaged or a hostile file;")
 
 
@@ -74,7 +74,7 @@ def test_row_24_a_file_that_takes_all_memory_is_refused(tmp_path):
     content[start : start + 16 * 2000] = bytes(content[start : start + 16]) * 2000
     path.write_bytes(content)
     with pytest.raises(VaeError, match="takes too much memory|can't be read"):
-        probe_images(path, "data", ("source",))
+        try_images(path, "data", ("source",))
 
 
 def test_row_24_a_good_file_is_nothing_to_speak_of(tmp_path, monkeypatch):
@@ -84,15 +84,15 @@ def test_row_24_a_good_file_is_nothing_to_speak_of(tmp_path, monkeypatch):
     (folder / "h5py.py").write_text("raise SystemExit(3)")
     for name in ("data", "é/\n"):
         write_h5("in.h5", make_faces(4, 8, 8), name)
-        probe_images("in.h5", name)
+        try_images("in.h5", name)
     write_h5("-a.h5", make_faces(4, 8, 8))
-    probe_images("-a.h5", "data")
+    try_images("-a.h5", "data")
 
 
 def test_what_the_child_refuses_is_told_as_if_here(tmp_path):
     write_h5(tmp_path / "é.h5", make_faces(4, 8, 8)[..., 0])
     with pytest.raises(RefusedError, match=r"é.h5: dataset 'data': shape \(4, 8, 8\) f"):
-        probe_images(tmp_path / "é.h5", "data")
+        try_images(tmp_path / "é.h5", "data")
     path = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8), fletcher32=True)
     with h5py.File(path) as file:
         at = file["data"].id.get_chunk_info(0).byte_offset
@@ -100,7 +100,7 @@ def test_what_the_child_refuses_is_told_as_if_here(tmp_path):
     content[at] ^= 1
     path.write_bytes(content)
     with pytest.raises(VaeError, match="images 0 to 0 can't be read") as caught:
-        probe_images(path, "data")
+        try_images(path, "data")
     assert caught.value.exit_status == 1
 
 
@@ -110,18 +110,18 @@ def test_the_index_and_the_origins_are_read_as_well(tmp_path):
         file.create_dataset("data", data=make_faces(50, 8, 8), chunks=(1, 8, 8, 3))
         file.create_dataset("source", data=["a.png"] * 50, dtype=h5py.string_dtype())
     good = path.read_bytes()
-    probe_images(path, "data", ("source",))
+    try_images(path, "data", ("source",))
     path.write_bytes(good.replace(b"GCOL", b"XXXX"))
     with pytest.raises(VaeError, match="where its images came from can't be read"):
-        probe_images(path, "data", ("source",))
+        try_images(path, "data", ("source",))
     last = good.rindex(b"TREE\1")  # a leaf of the index of chunks
     path.write_bytes(good[:last] + b"X" + good[last + 1 :])
     with pytest.raises(VaeError, match="can't be read"):
-        probe_images(path, "data")
+        try_images(path, "data")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.mkdir()])
 def test_what_is_no_file_is_not_waited_for(make, tmp_path):
     make(tmp_path / "in.h5")
     with pytest.raises(RefusedError, match="in.h5: (not a regular file|a directory)"):
-        probe_images(tmp_path / "in.h5", "data")
+        try_images(tmp_path / "in.h5", "data")

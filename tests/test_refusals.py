@@ -102,7 +102,7 @@ FILES = {
     "row_20 soft link": (link_to(h5py.SoftLink("/other")), "in.h5: 'data' is a SoftLink, a"),
     "row_20 external link": (
         link_to(h5py.ExternalLink("x.h5", "/data")),
-        "in.h5: 'data' is a ExternalLink, a dataset stored in the file itself expected;"
+        "in.h5: 'data' is an ExternalLink, a dataset stored in the file itself expected;"
         " copy it into one file",
     ),
 }
@@ -200,5 +200,5 @@ def test_train_refuses_validation_images_of_another_kind(refused, tmp_path):
     write_h5(tmp_path / "in.h5", PIXELS)
     write_h5(tmp_path / "gray.h5", PIXELS[..., :1])
     assert refused("train --validation gray.h5 in.h5 out") == (
-        "--validation: gray.h5 has 1 channels, 3 expected, as in input"
+        "--validation: gray.h5 has 1 channel, 3 expected, as in input"
     )

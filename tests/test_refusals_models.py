@@ -7,7 +7,7 @@ import pytest
 from conftest import make_faces, write_h5
 from PIL import Image
 
-from vae.checkpoint.model_files import write_bundle
+from vae.checkpoint.model_files import write_model_files
 from vae.checkpoint.storage import pack_arrays
 from vae.config import ModelConfig, TrainConfig
 
@@ -66,7 +66,7 @@ def test_a_use_of_a_model_that_cannot_work_is_refused(line, refused, tmp_path):
         (tmp_path / name).mkdir()
     model = {"schema": 1, "model": ModelConfig(16, 12, 3, 5).to_dict()}
     arrays = {"weights.h5": pack_arrays({}), "latent.npz": b""}
-    write_bundle(tmp_path / "model", model, arrays)
+    write_model_files(tmp_path / "model", model, arrays)
     (tmp_path / "link").symlink_to("crops")
     for name in ("file", "z.npz", "crops/a.jpg", "shown/a.png", "shown/walks.png"):
         (tmp_path / name).touch()
@@ -85,7 +85,7 @@ EVALUATIONS = {
     " make them one with prepare",
     "evaluate model square.h5": "square.h5: images of 8x8 found, 16x12 or that shape"
     " expected, as in the model",
-    "evaluate model gray.h5": "gray.h5: 1 channels found, 3 expected, as in the model",
+    "evaluate model gray.h5": "gray.h5: 1 channel found, 3 expected, as in the model",
     "evaluate --hdf5-dataset-name x model in.h5": "--hdf5-dataset-name: 'x' found, one"
     " of the datasets in in.h5 expected: data (4, 12, 16, 3)",
     "evaluate model text.h5": "text.h5: not an HDF5 file; see the README for the format",

@@ -5,15 +5,20 @@ import pytest
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
-from vae.strangers.alignment import measure
-from vae.strangers.filters import area_matrix, blur_matrix, cubic_matrix
-from vae.strangers.registration import register, warp
+from vae.images.pixels import measure_pixels
+from vae.strangers.registration import (
+    area_matrix,
+    blur_matrix,
+    cubic_matrix,
+    register,
+    warp,
+)
 
 
 @pytest.fixture(scope="module")
 def folder():
     """Average and variation of a drawn person, (H, W, C) each."""
-    return measure(render(make_identity(0), perform(0, 60), 64, 64))
+    return measure_pixels(render(make_identity(0), perform(0, 60), 64, 64))
 
 
 def shifted(image, rows):
@@ -36,7 +41,7 @@ def test_a_shift_is_found_where_the_face_is(folder):
 
 
 def test_the_warp_is_symmetric_and_bounded(folder):
-    other = measure(render(make_identity(3), perform(3, 60), 64, 64))
+    other = measure_pixels(render(make_identity(3), perform(3, 60), 64, 64))
     place = register(*other, *folder)
     down = place[..., 0] - np.arange(64)[:, None]
     across = place[..., 1] - np.arange(64)

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from vae.commands.train import Session
+from vae.training.session import Session
 
 OPTIONS = ["--epochs", "4", "--batch-size", "16", "--latent-dim", "4"]
 STEPS = 16  # 54 training images, four batches an epoch

@@ -14,20 +14,13 @@ from test_checkpoint import MANY, Faults, Killed, load, names_in, save
 
 from vae.checkpoint.directory import publish_folder
 from vae.config import ModelConfig
-from vae.data.crops import read_crops
+from vae.data.arrays import read_crops
 from vae.errors import VaeError
 from vae.files import replace_file
-from vae.images.reading import ImageError
-from vae.images.sheets import find_images, read_image, write_png
+from vae.images.reading import ImageError, find_images, read_image
+from vae.images.sheets import write_png
 
 TOOL = [sys.executable, str(ROOT / "vae.py")]
-
-
-class Silent:
-    """A progress bar that shows nothing."""
-
-    def update(self, count):
-        """Does nothing."""
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["error", "kill"])
@@ -147,7 +140,7 @@ def test_row_41_the_first_frame_is_read_and_that_is_said(form, tmp_path):
     write_animation(tmp_path / "b.png", form)
     (tmp_path / "a.png").write_bytes(encode(noise()))
     config = ModelConfig(8, 8)
-    crops = read_crops(str(tmp_path), ["a.png", "b.png"], config, Silent())
+    crops = read_crops(str(tmp_path), ["a.png", "b.png"], config)
     assert crops.notes == [(1, "several frames, the first one is used")]
     assert abs(int(crops.images[1].mean()) - 10) < 3 and crops.failures == []
 
@@ -213,14 +206,14 @@ def test_row_49_many_files_are_found_in_order_and_in_little_memory(tmp_path):
     count = 100_000
     code = (
         "import os, resource, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from vae.images.sheets import find_images\n"
+        "from vae.images.reading import find_images\n"
         "from vae.files import plan_outputs\n"
         "class Entry:\n"
         "    def __init__(self, n): self.name = f'frame_{n}.png'\n"
         "    is_symlink = is_dir = lambda self, **_: False\n"
-        "import vae.images.sheets\n"
+        "import vae.images.reading\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "vae.images.sheets._list_folder = lambda f: map(Entry, range(int(sys.argv[2]), 0, -1))\n"
+        "vae.images.reading._list_folder = lambda f: map(Entry, range(int(sys.argv[2]), 0, -1))\n"
         "names = find_images('.')\n"
         "assert names == [f'frame_{n}.png' for n in range(1, int(sys.argv[2]) + 1)]\n"
         "assert plan_outputs(names) == names\n"

@@ -20,7 +20,7 @@ from test_resume import read_history
 from test_rows_output import NAMES, hash_below, write_animation
 
 from vae.checkpoint.directory import find_checkpoint, save_checkpoint
-from vae.checkpoint.model_files import verify_bundle
+from vae.checkpoint.model_files import verify_model_files
 from vae.checkpoint.storage import read_json
 from vae.config import ModelConfig
 from vae.data import arrays as stream
@@ -108,7 +108,7 @@ def test_row_09_more_epochs_go_on_from_where_the_run_was(
 
 TWICE = """
 import os, signal, sys
-from vae.commands.train import Session
+from vae.training.session import Session
 step = Session.on_step
 def on_step(self, losses):
     if self.progress.step == 3:
@@ -142,7 +142,7 @@ def test_row_17_a_training_outlives_the_reader_of_its_messages(
         arguments = [*SMALL, "--epochs", "1", faces_file, tmp_path / "out"]
         status, out, _ = run_cli("train", *arguments)
     assert status == 0 and out.startswith(f"model: {tmp_path}/out\n")
-    verify_bundle(tmp_path / "out", read_json(tmp_path / "out" / "metadata.json"))
+    verify_model_files(tmp_path / "out", read_json(tmp_path / "out" / "metadata.json"))
 
 
 def test_row_10_a_full_disk_while_exporting_leaves_the_old_saved_model(tmp_path):

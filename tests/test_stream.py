@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from vae.data import arrays as stream
 from vae.data import hdf5 as data
-from vae.data.arrays import FileRows, count_batches, cut_batches, load_rows, spread_rows
+from vae.data.arrays import StoredImages, load_images, spread_images
+from vae.data.batches import count_batches, cut_batches
 from vae.data.hdf5 import ImageFile
 from vae.errors import VaeError
-from vae.images.sheets import resize_image
+from vae.images.pixels import resize_image
 
 ROW_BYTES = 4 * 4 * 3
 
@@ -46,7 +47,7 @@ def numbers(images):
 def streamed(count, block_rows=8, broken=None):
     """Returns (rows that stay in the file, the file)."""
     file = Numbered(count, block_rows, broken)
-    return FileRows(file, 0, count), file
+    return StoredImages(file, 0, count), file
 
 
 def rows_of(count, way):
@@ -62,7 +63,7 @@ def epoch_of(rows, batch_size=16, seed=1, epoch=0, first=0):
 @pytest.fixture(autouse=True)
 def small_pools(monkeypatch):
     """Pools of 40 images, so that a few hundred make an epoch of several."""
-    monkeypatch.setattr(stream, "POOL_BYTES", 40 * ROW_BYTES)
+    monkeypatch.setattr("vae.data.batches.POOL_BYTES", 40 * ROW_BYTES)
 
 
 both = pytest.mark.parametrize("way", ["held", "streamed"])
@@ -107,8 +108,8 @@ def test_streamed_batches_hold_the_pixels_of_the_file(tmp_path, monkeypatch):
     images = make_faces(50, 6, 5)
     path = write_h5(tmp_path / "in.h5", images, chunks=(4, 6, 5, 3), compression="gzip")
     with ImageFile(path, layout="rows-first") as file:
-        rows = load_rows(file, 0, 45, (5, 6))
-        assert isinstance(rows, FileRows) and rows.shape == (45, 6, 5, 3)
+        rows = load_images(file, 0, 45, (5, 6))
+        assert isinstance(rows, StoredImages) and rows.shape == (45, 6, 5, 3)
         found = np.concatenate(list(cut_batches(rows, 7, 0, 0)))
     assert sorted(map(bytes, found)) == sorted(map(bytes, images[:45]))
 
@@ -119,7 +120,7 @@ def test_streamed_batches_hold_the_pixels_of_the_file(tmp_path, monkeypatch):
 def test_every_row_comes_once_whatever_the_sizes(count, batch_size, block, pool):
     rows, file = streamed(count, block)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "POOL_BYTES", pool * ROW_BYTES)
+        patch.setattr("vae.data.batches.POOL_BYTES", pool * ROW_BYTES)
         batches = epoch_of(rows, batch_size)
     assert sorted(np.concatenate(batches)) == list(range(count))
     assert {len(batch) for batch in batches} <= {
@@ -146,7 +147,7 @@ def test_a_resumed_epoch_does_not_read_the_pools_before_it():
 def test_row_34_batches_of_a_sorted_file_are_mixed():
     rows, _ = streamed(4000, block_rows=10)  # 20 identities, 200 images of each
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "POOL_BYTES", 800 * ROW_BYTES)
+        patch.setattr("vae.data.batches.POOL_BYTES", 800 * ROW_BYTES)
         batches = epoch_of(rows, 64)
     assert np.mean([len(set(batch // 200)) for batch in batches]) >= 15
 
@@ -194,7 +195,7 @@ def test_images_are_resized_once_whether_held_or_spilled(hold, tmp_path, monkeyp
 
     monkeypatch.setattr(stream, "resize_image", resize)
     with ImageFile(path, layout="rows-first") as file:
-        rows = load_rows(file, 2, 20, (7, 9), tmp_path)
+        rows = load_images(file, 2, 20, (7, 9), tmp_path)
     assert isinstance(rows, np.memmap) == (hold == 0) and len(calls) == 18
     expected = np.stack([resize_image(image, 7, 9) for image in images[2:]])
     np.testing.assert_array_equal(rows, expected)
@@ -205,7 +206,7 @@ def test_images_are_resized_once_whether_held_or_spilled(hold, tmp_path, monkeyp
 
 
 def test_images_that_fit_are_an_array_of_the_file_itself():
-    rows = load_rows(Numbered(50, 8), 5, 50, (4, 4))
+    rows = load_images(Numbered(50, 8), 5, 50, (4, 4))
     assert type(rows) is np.ndarray
     assert list(numbers(rows)) == list(range(5, 50))
 
@@ -213,7 +214,7 @@ def test_images_that_fit_are_an_array_of_the_file_itself():
 def test_a_disk_without_room_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(stream, "HOLD_BYTES", 0)
     with pytest.raises(VaeError, match=r"^.*/gone: no room for the resized images \("):
-        load_rows(Numbered(5, 8), 0, 5, (6, 6), tmp_path / "gone")
+        load_images(Numbered(5, 8), 0, 5, (6, 6), tmp_path / "gone")
 
 
 def test_progress_is_shown_a_block_at_a_time():
@@ -224,18 +225,18 @@ def test_progress_is_shown_a_block_at_a_time():
             seen.append(block)
             yield block
 
-    load_rows(Numbered(20, 8), 0, 20, (4, 4), watch=watch)
+    load_images(Numbered(20, 8), 0, 20, (4, 4), show=watch)
     assert seen == [0, 8, 16]
 
 
 def test_held_out_images_are_all_of_them_while_they_fit():
-    found = spread_rows(Numbered(50, 8), 40, 50, (4, 4))
+    found = spread_images(Numbered(50, 8), 40, 50, (4, 4))
     assert list(numbers(found)) == list(range(40, 50))
 
 
 def test_of_many_held_out_images_an_even_share_is_kept(monkeypatch):
     monkeypatch.setattr(stream, "PREVIEW_BYTES", 40 * ROW_BYTES)
-    found = numbers(spread_rows(Numbered(1000, 8), 200, 1000, (4, 4)))
+    found = numbers(spread_images(Numbered(1000, 8), 200, 1000, (4, 4)))
     assert len(found) == len(set(found)) == 40
     assert found[0] == 200 and found[-1] < 1000
     assert max(b - a for a, b in pairwise(found)) < 200
@@ -243,8 +244,8 @@ def test_of_many_held_out_images_an_even_share_is_kept(monkeypatch):
 
 @both
 def test_the_sample_is_all_rows_or_an_even_share(way, monkeypatch):
-    assert list(numbers(stream.sample_rows(rows_of(203, way)))) == list(range(203))
+    assert list(numbers(stream.sample_images(rows_of(203, way)))) == list(range(203))
     monkeypatch.setattr(stream, "SAMPLE_IMAGES", 20)
     monkeypatch.setattr(stream, "SAMPLE_PARTS", 5)
-    found = numbers(stream.sample_rows(rows_of(203, way)))
+    found = numbers(stream.sample_images(rows_of(203, way)))
     assert len(set(found)) == 20 and found[0] == 0 and found[-1] == 202

@@ -7,10 +7,10 @@ import pytest
 from conftest import make_faces, write_h5
 from PIL import Image
 
-from vae.commands.train import Session
 from vae.config import ModelConfig, TrainConfig
 from vae.model.network import VAE
 from vae.training.progress import Progress
+from vae.training.session import Session
 from vae.training.trainer import Trainer, fit
 
 QUICK = ["--epochs", "1", "--batch-size", "16", "--latent-dim", "2"]

@@ -1,20 +1,22 @@
-"""Tables, tallies, nearest frames and contact sheets, on numbers made up here."""
+"""Tables, sums, nearest frames and contact sheets, on numbers made up here."""
 import json
 
 import numpy as np
 import pytest
 
 from vae.config import ModelConfig
-from vae.evaluation.gallery import SHOWN, Gallery
-from vae.evaluation.memorisation import NearestFrames, measure_distance
-from vae.evaluation.metrics import psnr
+from vae.evaluation.judge import Judge, Measured
+from vae.evaluation.metrics import NearestFrames, measure_distance
 from vae.evaluation.report import (
+    SHOWN,
+    BestAndWorst,
     compare,
     format_comparison,
     format_details,
     format_summaries,
 )
-from vae.evaluation.tally import Measured, Tally
+from vae.images.pixels import psnr
+from vae.model.network import VAE
 
 RNG = np.random.default_rng(0)
 SHAPE = 12, 16, 3
@@ -35,14 +37,15 @@ def make_measured(count, noise=3, rng=RNG):
     )
 
 
-def make_tally(batches, likelihood="discretized", shape=SHAPE):
-    """Returns a tally of batches."""
+def make_judge(batches, likelihood="discretized", shape=SHAPE):
+    """Returns the judge of batches."""
     height, width, channels = shape
-    config = ModelConfig(width, height, channels, 4, likelihood)
-    tally = Tally(config, np.full(shape, 0.1))
+    model = VAE(ModelConfig(width, height, channels, 4, likelihood))
+    model.variation.assign(np.full(shape, 0.1))
+    judge = Judge(model, samples=1)
     for batch in batches:
-        tally.add(batch)
-    return tally
+        judge.add(batch)
+    return judge
 
 
 def name(row):
@@ -50,10 +53,10 @@ def name(row):
     return f"row {row}"
 
 
-def test_a_tally_adds_up_over_batches():
+def test_a_judge_adds_up_over_batches():
     batches = [make_measured(count) for count in (5, 1, 9)]
-    tally = make_tally(batches)
-    series, summary = tally.series(), tally.summarise(name)
+    judge = make_judge(batches)
+    series, summary = judge.series(), judge.summarise(name)
     z_mean = np.concatenate([batch.z_mean for batch in batches])
     kl = 0.5 * (np.exp(-1) + z_mean**2 - 1 + 1)
     np.testing.assert_allclose(series["kl"], kl.sum(1), rtol=1e-6)
@@ -62,7 +65,7 @@ def test_a_tally_adds_up_over_batches():
     assert summary["active_units"] == 3 and summary["images"] == 15
     bits = -series["elbo"].mean() / (12 * 16 * 3 * np.log(2))
     assert summary["bits"] == pytest.approx(bits)
-    missing = sum((b.images.sum(0, int) - b.again.sum(0, int)) for b in batches)
+    missing = sum((b.images.sum(0, int) - b.reconstructed.sum(0, int)) for b in batches)
     power = np.square(missing / 15 / 255).mean() / 0.1**2
     assert summary["stranger_score"] == pytest.approx(power)
     assert json.loads(json.dumps(summary)) == summary
@@ -70,26 +73,26 @@ def test_a_tally_adds_up_over_batches():
 
 def test_the_worst_images_are_named():
     good, bad = make_measured(6), make_measured(1, noise=15)
-    summary = make_tally([good, bad, make_measured(2)]).summarise(name)
+    summary = make_judge([good, bad, make_measured(2)]).summarise(name)
     worst = summary["psnr"]["worst"]
-    assert worst[0] == {"name": "row 6", "value": psnr(bad.images, bad.again)[0]}
+    assert worst[0] == {"name": "row 6", "value": psnr(bad.images, bad.reconstructed)[0]}
     assert [one["value"] for one in worst] == sorted(one["value"] for one in worst)
     assert summary["ssim"]["worst"][0]["name"] == "row 6"
     assert f"worst PSNR: {worst[0]['value']:.2f} row 6; " in format_details(summary)[0]
 
 
 def test_what_does_not_exist_is_said_and_not_made_up():
-    tally = make_tally([make_measured(3)], "bernoulli")
-    summary = tally.summarise(name)
-    assert summary["bits"] is None and "bits" not in tally.series()
+    judge = make_judge([make_measured(3)], "bernoulli")
+    summary = judge.summarise(name)
+    assert summary["bits"] is None and "bits" not in judge.series()
     rows = format_summaries([summary], 1)
     assert [row.split()[-1] for row in rows if row.startswith("bits")] == ["-", "-"]
     assert any(line.startswith("bits/dim: none") for line in format_details(summary))
     small = [
-        Measured(part.images[:, :9], part.again[:, :9], *list(vars(part).values())[2:])
+        Measured(part.images[:, :9], part.reconstructed[:, :9], *list(vars(part).values())[2:])
         for part in [make_measured(3)]
     ]
-    summary = make_tally(small, shape=(9, 16, 3)).summarise(name)
+    summary = make_judge(small, shape=(9, 16, 3)).summarise(name)
     assert summary["ssim"] is None and summary["psnr"]["mean"] > 30
     assert summary["stranger_score"] is None  # three images say nothing of a person
     assert any(line.startswith("SSIM: none") for line in format_details(summary))
@@ -149,7 +152,7 @@ def test_a_sheet_shows_the_best_above_the_worst_and_no_neighbours():
     images = np.broadcast_to(
         np.arange(256, dtype=np.uint8)[:, None, None, None], (256, 112, 20, 1)
     )
-    gallery = Gallery(256)
+    gallery = BestAndWorst(256)
     for at in range(0, 256, 50):
         part = images[at : at + 50]
         gallery.add(scores[at : at + 50], [part, 255 - part])
@@ -164,7 +167,7 @@ def test_a_sheet_shows_the_best_above_the_worst_and_no_neighbours():
 
 
 def test_small_images_are_shown_larger():
-    gallery = Gallery(3)
+    gallery = BestAndWorst(3)
     gallery.add(np.arange(3.0), [RNG.integers(0, 256, (3, 28, 20, 1)).astype(np.uint8)])
     gallery.add_pairs(np.zeros((9, 28, 20, 1), "u1"), np.zeros((9, 28, 20, 1), "u1"))
     assert gallery.draw().shape == (2 * 112 + 2 * 8 + 2 * 112, SHOWN * 82 - 2, 1)

@@ -22,9 +22,12 @@ from examples.faces import draw_face  # noqa: E402
 from examples.people import HAIRLINES, make_identity  # noqa: E402
 from examples.performance import Expression  # noqa: E402
 from vae.files import replace_file  # noqa: E402
-from vae.strangers.features import describe_edges  # noqa: E402
-from vae.strangers.filters import blur, cubic_matrix  # noqa: E402
-from vae.strangers.registration import warp  # noqa: E402
+from vae.strangers.features import oriented_gradients  # noqa: E402
+from vae.strangers.registration import (  # noqa: E402
+    blur,
+    cubic_matrix,
+    warp,  # noqa: E402
+)
 
 PEOPLE, LOOKS, FRAMES = 1000, 4, 16  # looks of a person, frames of a look
 FIRST_PERSON = 100  # those before are kept for examples and tests
@@ -87,7 +90,7 @@ def show_person(seed):
         faces = np.stack([draw_face(person, face) for face in played]) / 255.0
         moved = random.random(FRAMES) < 0.6
         shift = SHIFT * random.normal(size=FRAMES) * moved
-        features.append(describe_edges(_disguise(faces, shift, random)))
+        features.append(oriented_gradients(_disguise(faces, shift, random)))
         known = [(face.mouth_open, face.smile, face.mouth_width) for face in played]
         truth.append(np.column_stack([known, shift]))
     return np.array(features, np.float16), np.array(truth, np.float32)

@@ -1,18 +1,41 @@
-"""Command line: dispatch, and errors to exit status.
+"""Command line: a parser of what `config.py` lists, dispatch, errors to exit status.
 
-A command runs in two steps, each its own module: `vae.checks.NAME` refuses what can't
-work before TensorFlow starts and anything is written, `vae.commands.NAME` does the
-work. Both are imported here, on dispatch, so that `-h` costs nothing.
+The module of a command is imported on dispatch, so that `-h` costs nothing.
 """
+
+import argparse
 import os
 import signal
 import sys
+from dataclasses import fields
 from importlib import import_module
 
+from vae import __version__, config
 from vae.errors import VaeError
-from vae.parsers import build_parser
-from vae.quiet import quiet_stderr
 from vae.terminal import secure_streams
+
+COMMANDS = {  # name -> what it is for, and the classes that list its options
+    "train": (
+        "train a model on an HDF5 file of faces",
+        (config.TrainConfig, config.ModelConfig, config.TrainArguments),
+    ),
+    "sample": (
+        "draw walks through the latent space",
+        (config.ModelChecks, config.SampleConfig, config.SampleArguments),
+    ),
+    "reconstruct": (
+        "turn a folder of face crops into the actor",
+        (config.ModelChecks, config.ReconstructConfig, config.ReconstructArguments),
+    ),
+    "prepare": (
+        "make an HDF5 file that train reads",
+        (config.PrepareConfig, config.PrepareArguments),
+    ),
+    "evaluate": (
+        "judge a model, or two, by images",
+        (config.EvaluateConfig, config.EvaluateArguments),
+    ),
+}
 
 
 def main(argv=None):
@@ -27,7 +50,7 @@ def main(argv=None):
     # matrix products would start others to fight them for the same cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        status = _run(args)
+        status = import_module(f"vae.commands.{args.command}").run(args)
         sys.stdout.flush()
         return status
     except VaeError as error:
@@ -40,10 +63,68 @@ def main(argv=None):
         return 128 + signal.SIGPIPE
 
 
-def _run(args):
-    request = import_module(f"vae.checks.{args.command}").check(args)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with quiet_stderr():
-        command = import_module(f"vae.commands.{args.command}")
-    return command.run(request)
+def build_parser():
+    """Returns the parser of all commands."""
+    parser = _Parser(
+        prog="vae.py",
+        description="Learn one actor's face expressions with a variational autoencoder,"
+        " then turn anyone's face into that actor.",
+    )
+    parser.add_argument("--version", action="version", version=f"vae {__version__}")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=_Parser
+    )
+    for name, (text, kinds) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        for item in (item for kind in kinds for item in fields(kind)):
+            if item.metadata.get("is_argument"):
+                _add_argument(command, item)
+            elif item.metadata["help"]:
+                _add_option(command, item)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses abbreviated options: a new option must not break an old command line."""
+
+    def __init__(self, **settings):
+        super().__init__(allow_abbrev=False, **settings)
+
+
+def _add_argument(parser, item):
+    settings = dict(item.metadata)
+    del settings["is_argument"]
+    parser.add_argument(item.name, **settings)
+
+
+def _add_option(parser, item):
+    """Adds the option of a field.
+
+    One with a default that is not given is absent from the namespace, so that a resumed
+    run can tell a wish from a default; the default shown is the field's own.
+    """
+    about, kind = item.metadata, config.kind_of(item)
+    names = ["--" + item.name.replace("_", "-"), *filter(None, [about.get("alias")])]
+    shown = about.get("shown", "none" if item.default is None else item.default)
+    settings = {"dest": item.name, "help": f"{about['help']} (default: {shown})"}
+    if kind is bool:
+        parser.add_argument(*names, action="store_true", **settings)
+        return
+    settings["default"] = None if item.default is None else argparse.SUPPRESS
+    if kind is not str:
+        settings |= {"type": _number(kind), "metavar": "N"}
+    if about.get("metavar"):
+        settings["metavar"] = about["metavar"]
+    parser.add_argument(*names, choices=about["choices"], **settings)
+
+
+def _number(kind):
+    def convert(text):
+        try:
+            return kind(text)
+        except ValueError:
+            noun = "a whole number" if kind is int else "a number"
+            found = f"{text!r} found, {noun} expected"
+            raise argparse.ArgumentTypeError(found) from None
+
+    return convert

@@ -1,10 +1,14 @@
-"""What a model is and how it is trained: the only home of defaults.
+"""What each command may be told: the only home of options, defaults and limits.
 
-Both classes go to and from plain dictionaries, so that the command line, the metadata
-file and a checkpoint share one list of fields with one set of limits.
+A field of these classes is an option or an argument of the command line; `cli.py` makes
+parsers of them. Those that a model or a checkpoint keeps go to and from plain
+dictionaries, so that the command line, the metadata file and a checkpoint share one list
+of fields with one set of limits.
 """
+
 import math
 from dataclasses import asdict, dataclass, field, fields
+from typing import get_args
 
 from vae.errors import RefusedError
 
@@ -15,8 +19,9 @@ ALIGNMENTS = ("auto", "none", "register", "recentre", "standardise", "relative")
 PRECISIONS = ("auto", "float32", "bfloat16")
 FITS = ("crop", "pad", "stretch")
 COMPRESSIONS = ("none", "gzip")
-MAX_SIDE = 1024  # pixels; a larger face crop is a mistake or an attack
+MIN_SIDE, MAX_SIDE = 4, 1024  # pixels; a larger face crop is a mistake or an attack
 MAX_LATENT_DIM = 4096
+MAX_SEED = 2**31 - 1
 FALLBACK_SIDE = 112  # pixels of a prepared image where the inputs don't agree
 
 
@@ -26,10 +31,44 @@ def option_name(field_name):
     return prefix + field_name.replace("_", "-")
 
 
-def _limit(default, low=None, high=None, choices=None):
-    """A dataclass field that carries the values it accepts."""
+def _option(default, text, low=None, high=None, choices=None, **settings):
+    """An option, with the values it accepts.
+
+    Args:
+        text: the help; None keeps a field off the command line.
+        low, high, choices: what is accepted.
+        settings: `metavar`, an `alias`, and `shown`, the default in words.
+    """
     limits = {"low": low, "high": high, "choices": choices}
-    return field(default=default, metadata=limits)
+    return field(default=default, metadata=limits | {"help": text} | settings)
+
+
+def _argument(text, **settings):
+    """An argument that has to be given, by its place."""
+    return field(metadata={"help": text, "is_argument": True} | settings)
+
+
+def _file(metavar, text, **settings):
+    """The path of a file that may be given."""
+    return _option(None, text, metavar=metavar, **settings)
+
+
+def _flag(text):
+    return _option(False, text, shown="off")
+
+
+def _size(side, text, shown):
+    """An option of `train` or the check of one: width or height, in pixels."""
+    text = f"{side} of the images; {text}"
+    return _option(None, text, metavar="PIXELS", shown=shown)
+
+
+_DATASET = "dataset that holds the images"
+_LAYOUT = "which axis is which, for a file that is not square"
+_CHECKED = "checked against the model"
+_MODEL = "model directory, as train wrote it"
+_OVERWRITE = "replace pictures that are already there"
+_OWN_SIZE = f"their own if they agree, else {FALLBACK_SIDE}"
 
 
 def _check(config):
@@ -39,6 +78,11 @@ def _check(config):
         if problem:
             option = option_name(item.name)
             raise RefusedError(f"{option}: {value!r:.80} found, {problem} expected")
+
+
+def kind_of(item):
+    """Returns the type of a field's value; of a type that may be None, the other one."""
+    return (get_args(item.type) or (item.type,))[0]
 
 
 def _problem(value, kind, limits):
@@ -67,6 +111,7 @@ class _Config:
         """Returns the fields as a dictionary that JSON can hold."""
         return asdict(self)
 
+
     @classmethod
     def pick(cls, values):
         """Returns those of `values`, a dictionary, that are fields and not None."""
@@ -93,73 +138,193 @@ class _Config:
 class ModelConfig(_Config):
     """The network: enough to rebuild it, so that weights need nothing but arrays."""
 
-    width: int = _limit(64, 4, MAX_SIDE)  # pixels
-    height: int = _limit(64, 4, MAX_SIDE)  # pixels
-    channels: int = _limit(3, 1, 3)  # 3: RGB, 1: gray
-    latent_dim: int = _limit(30, 1, MAX_LATENT_DIM)
-    likelihood: str = _limit("gaussian", choices=LIKELIHOODS)
+    width: int = _option(64, None, MIN_SIDE, MAX_SIDE)  # pixels
+    height: int = _option(64, None, MIN_SIDE, MAX_SIDE)  # pixels
+    channels: int = _option(3, None, 1, 3)  # 3: RGB, 1: gray
+    latent_dim: int = _option(30, "numbers in a face's code", 1, MAX_LATENT_DIM)
+    likelihood: str = _option("gaussian", "how pixels are scored", choices=LIKELIHOODS)
 
 
 @dataclass(frozen=True)
 class TrainConfig(_Config):
     """How the network is trained and on which part of the file."""
 
-    hdf5_dataset_name: str = _limit("data")
-    layout: str = _limit("auto", choices=LAYOUTS)
-    batch_size: int = _limit(64, 1, 65536)  # images, at most
-    epochs: int = _limit(500, 1, 1_000_000)
-    learning_rate: float = _limit(2e-3, 0.0, 1e6)  # the peak of the schedule
-    beta: float = _limit(1.0, 0.0, 1e6)  # weight of the KL term
-    augment: str = _limit("full", choices=AUGMENTS)
-    kl_warmup: int = _limit(0, 0, 1_000_000)  # epochs over which beta grows from 0
-    validation_split: float = _limit(0.1, 0.0, 0.9)  # share held out, at the end
-    patience: int = _limit(0, 0, 1_000_000)  # epochs without progress; 0: never stop
-    seed: int = _limit(0, 0, 2**31 - 1)
-    precision: str = _limit("auto", choices=PRECISIONS)
-    checkpoint_minutes: float = _limit(5.0, 0.0, 1e6)
+    hdf5_dataset_name: str = _option("data", _DATASET, metavar="NAME")
+    layout: str = _option("auto", _LAYOUT, choices=LAYOUTS)
+    batch_size: int = _option(64, "most images a training step", 1, 65536)
+    epochs: int = _option(500, "passes over the training images", 1, 1_000_000)
+    learning_rate: float = _option(2e-3, "peak of the learning-rate schedule", 0.0, 1e6)
+    beta: float = _option(1.0, "weight of the KL term", 0.0, 1e6)
+    augment: str = _option(
+        "full", "invent faces; none: the actor's own alone", choices=AUGMENTS
+    )
+    kl_warmup: int = _option(0, "epochs over which beta grows from 0", 0, 1_000_000)
+    validation_split: float = _option(
+        0.1, "share held out, the last of the file", 0.0, 0.9
+    )
+    patience: int = _option(
+        0, "stop after so many epochs without progress; 0: never", 0, 1_000_000
+    )
+    seed: int = _option(0, "of weights, order and noise", 0, MAX_SEED)
+    precision: str = _option(
+        "auto",
+        "of computing; auto: bfloat16 where the processor has it",
+        choices=PRECISIONS,
+    )
+    checkpoint_minutes: float = _option(5.0, "time between checkpoints", 0.0, 1e6)
 
 
 CHANGEABLE_ON_RESUME = frozenset({"epochs", "patience", "checkpoint_minutes"})
 
 
 @dataclass(frozen=True)
-class SampleConfig(_Config):
-    """How many pictures `sample` draws, and where they go."""
+class TrainArguments:
+    """What `train` is told besides: files, and what to do with those that are there."""
 
-    walks: int = _limit(30, 1, 100_000)
-    steps: int = _limit(10, 1, 100_000)  # pictures a walk
-    seed: int = _limit(0, 0, 2**31 - 1)
-    output_dir: str = _limit("samples/")
+    input: str = _argument("HDF5 file, N x width x height x 3 (or 1)")
+    output: str = _argument("model directory to write")
+    input_width: int | None = _size("width", "resize to it", "the file's own")
+    input_height: int | None = _size("height", "resize to it", "the file's own")
+    validation: str | None = _file("FILE", "hold out this HDF5 file instead")
+    resume: bool = _flag("go on from the newest checkpoint in output")
+    overwrite: bool = _flag("replace the model that is in output")
 
 
 @dataclass(frozen=True)
-class PrepareConfig(_Config):
-    """How pictures become a data file, and which of them look bad."""
+class ModelChecks(_Config):
+    """The published options that a self-describing model makes unnecessary."""
 
-    hdf5_dataset_name: str = _limit("data")
-    layout: str = _limit("auto", choices=LAYOUTS)
-    fit: str = _limit("crop", choices=FITS)
-    compression: str = _limit("none", choices=COMPRESSIONS)
-    every: int = _limit(1, 1, 1_000_000)  # frames of a video, one of them kept
-    min_confidence: float = _limit(0.0, 0.0, 1.0)  # OpenFace's, of a crop that is kept
-    duplicate_distance: float = _limit(0.75, 0.0, 255.0)  # gray levels, RMS at 16x16
-    blur_ratio: float = _limit(0.3, 0.0, 1.0)  # of the median sharpness
-    outlier_score: float = _limit(8.0, 0.0, 1e6)  # robust standard deviations
+    latent_dim: int | None = _option(None, _CHECKED, shown="the model's")
+    input_width: int | None = _size("width", _CHECKED, "the model's")
+    input_height: int | None = _size("height", _CHECKED, "the model's")
+
+
+@dataclass(frozen=True)
+class SampleConfig(_Config):
+    """How many pictures `sample` draws, and where they go."""
+
+    walks: int = _option(30, "walks, each from one random point to the next", 1, 10**5)
+    steps: int = _option(10, "pictures a walk", 1, 10**5)
+    seed: int = _option(0, "of the random points", 0, MAX_SEED)
+    output_dir: str = _option(
+        "samples/", "folder for the pictures", metavar="DIR", alias="--output--dir"
+    )
+
+
+@dataclass(frozen=True)
+class SampleArguments:
+    """What `sample` is told besides."""
+
+    input: str = _argument(_MODEL)
+    overwrite: bool = _flag(_OVERWRITE)
 
 
 @dataclass(frozen=True)
 class ReconstructConfig(_Config):
     """How the crops of a person who is not the actor become the actor's."""
 
-    align: str = _limit("auto", choices=ALIGNMENTS)
-    strength: float = _limit(1.0, 0.0, 10.0)
-    smooth: float = _limit(0.0, 0.0, 1000.0)  # frames
+    align: str = _option(
+        "auto", "map a stranger to the actor; auto: if it is one", choices=ALIGNMENTS
+    )
+    strength: float = _option(
+        1.0, "factor on the expression, for strangers", 0.0, 10.0
+    )
+    smooth: float = _option(
+        0.0, "frames over which to smooth a sequence; 0: none", 0.0, 1000.0
+    )
+
+
+@dataclass(frozen=True)
+class ReconstructArguments:
+    """What `reconstruct` is told besides."""
+
+    input: str = _argument(_MODEL)
+    inputdir: str = _argument("folder of crops, searched recursively; or one crop")
+    output: str = _argument("folder for the reconstructions")
+    neutral: str | None = _file(
+        "IMAGE",
+        "the stranger at rest, for --align relative",
+        shown="auto, the crop nearest to their average",
+    )
+    side_by_side: bool = _flag("write input and reconstruction next to each other")
+    latents: str | None = _file(
+        "FILE.npz", "also store file names, z_mean and z_log_var"
+    )
+    overwrite: bool = _flag(_OVERWRITE)
+
+
+@dataclass(frozen=True)
+class PrepareConfig(_Config):
+    """How pictures become a data file, and which of them look bad."""
+
+    fit: str = _option("crop", "how an image of another shape gets it", choices=FITS)
+    every: int = _option(1, "take one of so many frames of a video", 1, 1_000_000)
+    min_confidence: float = _option(0.0, "skip OpenFace crops below it", 0.0, 1.0)
+    hdf5_dataset_name: str = _option(
+        "data", "dataset to read from an HDF5 input", metavar="NAME"
+    )
+    layout: str = _option(
+        "auto", "which axis is which in an HDF5 input", choices=LAYOUTS
+    )
+    compression: str = _option("none", "of the output", choices=COMPRESSIONS)
+    duplicate_distance: float = _option(  # RMS at 16x16
+        0.75, "gray levels under which two are one", 0.0, 255.0
+    )
+    blur_ratio: float = _option(0.3, "share of the median sharpness", 0.0, 1.0)
+    outlier_score: float = _option(
+        8.0, "robust deviations from the average face", 0.0, 1e6
+    )
+
+
+@dataclass(frozen=True)
+class PrepareArguments:
+    """What `prepare` is told besides."""
+
+    inputs: list = _argument(
+        "folder of crops, image, video or HDF5 file", metavar="input", nargs="+"
+    )
+    output: str = _argument("HDF5 file to write")
+    width: int | None = _option(
+        None, "width of the images", metavar="PIXELS", shown=_OWN_SIZE
+    )
+    height: int | None = _option(
+        None, "height of the images", metavar="PIXELS", shown=_OWN_SIZE
+    )
+    faces: bool = _flag("find the largest face of each picture, and cut it out upright")
+    mask: bool = _flag("with --faces: blacken what is outside the face")
+    dedupe: bool = _flag(
+        "drop near duplicates, and show them in OUTPUT.duplicates.png"
+    )
+    drop_blurred: bool = _flag("drop blurred images, and show them in OUTPUT.blurred.png")
+    drop_outliers: bool = _flag(
+        "drop images far from the average, and show them likewise"
+    )
+    append: bool = _flag("add to the file that is in output")
+    overwrite: bool = _flag("replace the file that is in output")
 
 
 @dataclass(frozen=True)
 class EvaluateConfig(_Config):
     """How a model is judged."""
 
-    hdf5_dataset_name: str = _limit("data")
-    layout: str = _limit("auto", choices=LAYOUTS)
-    samples: int = _limit(64, 1, 1_000_000)  # codes drawn an image
+    hdf5_dataset_name: str = _option("data", _DATASET, metavar="NAME")
+    layout: str = _option("auto", _LAYOUT, choices=LAYOUTS)
+    samples: int = _option(64, "codes drawn an image, for the likelihood", 1, 1_000_000)
+
+
+@dataclass(frozen=True)
+class EvaluateArguments:
+    """What `evaluate` is told besides."""
+
+    models: list = _argument(
+        "model directory, as train wrote it; give two to compare them",
+        metavar="model",
+        nargs="+",
+    )
+    data: str = _argument("HDF5 file or folder of crops, in order of time")
+    actor: str | None = _file(
+        "FILE.h5", "compare what the model draws with the file it learnt"
+    )
+    json: str | None = _file("FILE.json", "also write what was measured")
+    sheet: str | None = _file("FILE.png", "also draw the best and the worst")
+    overwrite: bool = _flag("replace files that are already there")

@@ -145,6 +145,30 @@ def find_writable_folder(path):
     return folder
 
 
+def refuse_existing(folder, names, overwrite):
+    """Refuses a folder that can't be written, or files that are already there.
+
+    Args:
+        folder: where files will be written; it need not be there yet.
+        names: their paths below it.
+        overwrite: whether those that are there may be replaced.
+
+    Raises:
+        RefusedError
+    """
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise RefusedError(f"{printable(folder)}: a file found, a folder expected")
+    existing = find_writable_folder(folder)
+    if overwrite or existing != os.path.abspath(folder):
+        return
+    for name in names:
+        if os.path.lexists(os.path.join(folder, name)):
+            raise RefusedError(
+                f"{printable(os.path.join(folder, name))}: already there; replace it"
+                " with --overwrite, or name another folder"
+            )
+
+
 def replace_file(path, content, sync=False):
     """Writes a file whole or not at all, in place of what was there.
 

@@ -3,7 +3,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-AHEAD = 4  # items a core that are done or waiting, before the first is used
+AHEAD = 2  # items a core that are done or waiting, before the first is used
 
 
 def count_cores():

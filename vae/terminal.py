@@ -1,7 +1,14 @@
-"""Standard streams that may be closed, or whose reader may leave."""
+"""What reaches the terminal: streams, framework chatter, progress bars, signals.
+
+Standard streams may be closed, or their reader may leave; a run must not end by that.
+"""
+
 import contextlib
 import os
+import signal
 import sys
+import tempfile
+from contextlib import contextmanager
 
 
 class PatientStream:
@@ -55,3 +62,82 @@ def secure_streams():
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
     if sys.stderr is sys.__stderr__ or sys.__stderr__ is None:
         sys.stderr = PatientStream(sys.stderr)
+
+
+@contextmanager
+def quiet_stderr():
+    """Holds back all that is written to stderr, and shows it if an error follows.
+
+    Some lines are written by C++ before any log level applies, so that the descriptor
+    itself is turned aside.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(stderr, aside.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+@contextmanager
+def quiet_tensorflow():
+    """Keeps what TensorFlow says while it is imported off the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with quiet_stderr():
+        yield
+
+
+def progress_bar(total, text, unit="img", **settings):
+    """Returns a tqdm bar that appears after two seconds, and in no log file.
+
+    Args:
+        total: steps to come, or None.
+        text: what is done. unit: what is counted.
+        settings: more of tqdm's.
+    """
+    from tqdm import tqdm  # the command line starts without it
+
+    settings = {"delay": 2, "disable": None} | settings
+    return tqdm(total=total, desc=text, unit=unit, **settings)
+
+
+def watch(items, text, unit="block"):
+    """Yields items with a bar that moves as they are used."""
+    with progress_bar(len(items), text, unit, leave=False) as bar:
+        for item in items:
+            yield item
+            bar.update()
+
+
+@contextmanager
+def signals_to(handler, numbers=(signal.SIGINT, signal.SIGTERM)):
+    """Has signals answered by `handler(number, frame)` for a while."""
+    previous = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in previous.items():
+            signal.signal(number, old)
+
+
+def list_failures(failures, total=None, verb="read"):
+    """Says on stderr what could not be used; nothing where there is nothing.
+
+    Args:
+        failures: list of (name, reason), printable.
+        total: how many there were, if that is to be told.
+        verb: what could not be done with them.
+    """
+    for name, reason in failures:
+        print(f"{name}: {reason}", file=sys.stderr)
+    if failures:
+        counts = f"{len(failures)} of {total}" if total else len(failures)
+        print(f"{counts} could not be {verb}", file=sys.stderr)

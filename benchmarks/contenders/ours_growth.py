@@ -16,7 +16,8 @@ from trained import build_trainer, train_watched
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from vae.data.arrays import cut_batches, load_rows  # noqa: E402
+from vae.data.arrays import load_images  # noqa: E402
+from vae.data.batches import cut_batches  # noqa: E402
 from vae.data.hdf5 import ImageFile  # noqa: E402
 
 MIXING_BATCH = 64
@@ -29,7 +30,7 @@ def load_epoch(file, options):
     started = time.perf_counter()
     size = options.side, options.side
     with counter:
-        rows = load_rows(file, 0, file.count, size, options.folder)
+        rows = load_images(file, 0, file.count, size, options.folder)
         people = [
             len(np.unique(batch[:, 0, 0, 0]))
             for batch in cut_batches(rows, MIXING_BATCH, SEED, EPOCH)

@@ -5,9 +5,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
-from vae.data.arrays import sample_rows  # noqa: E402
+from vae.data.arrays import sample_images  # noqa: E402
+from vae.images.pixels import measure_pixels  # noqa: E402
 from vae.model.network import VAE  # noqa: E402
-from vae.strangers.alignment import measure  # noqa: E402
 from vae.training.progress import Progress  # noqa: E402
 from vae.training.trainer import (  # noqa: E402
     Trainer,
@@ -64,7 +64,7 @@ def train_watched(trainer, rows, clock):
     Args:
         rows: uint8 (N, H, W, C) array or what `vae.data.arrays.load_rows` returned.
     """
-    trainer.model.start_from(*measure(sample_rows(rows)))
+    trainer.model.start_from(*measure_pixels(sample_images(rows)))
     watcher = ClockWatcher(clock, len(rows) / trainer.batches)
     try:
         fit(trainer, Progress(), rows, None, watcher)

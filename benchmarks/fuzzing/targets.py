@@ -13,16 +13,18 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fuzzing.mutations import damage_bytes, damage_json
-from vae.checkpoint.directory import find_checkpoint, read_metadata, save_checkpoint
-from vae.checkpoint.model_files import verify_bundle, write_bundle
+from vae.checkpoint.directory import find_checkpoint, save_checkpoint
+from vae.checkpoint.model_files import (
+    read_metadata,
+    verify_model_files,
+    write_model_files,
+)
 from vae.checkpoint.storage import pack_arrays
-from vae.checks.train import read_state
 from vae.config import ModelConfig, TrainConfig
 from vae.data import preflight as probe
 from vae.errors import VaeError
-from vae.images.reading import ImageError
-from vae.images.sheets import read_image
-from vae.training.progress import Progress
+from vae.images.reading import ImageError, read_image
+from vae.training.progress import Progress, read_state
 
 
 class Finding(Exception):
@@ -110,10 +112,10 @@ class Metadata:
             "best": {"epoch": 3, "loss": 1.5},
         }
         arrays = {"weights.h5": pack_arrays({}), "latent.npz": b"x"}
-        write_bundle(folder, metadata, arrays)
+        write_model_files(folder, metadata, arrays)
         self.path = folder / "metadata.json"
         self.seeds = [self.path.read_bytes()]
-        write_bundle(folder, metadata, arrays | {"latent.npz": b"y"})
+        write_model_files(folder, metadata, arrays | {"latent.npz": b"y"})
         self.seeds.append(self.path.read_bytes())
 
     def read(self, content, guard):
@@ -121,7 +123,7 @@ class Metadata:
         self.path.write_bytes(content)
         try:
             metadata, config = read_metadata(self.folder)
-            verify_bundle(self.folder, metadata)
+            verify_model_files(self.folder, metadata)
         except VaeError as error:
             return told(error)
         ModelConfig(**config.to_dict())

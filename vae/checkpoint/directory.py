@@ -14,7 +14,6 @@ import shutil
 import numpy as np
 
 from vae.checkpoint.storage import SCHEMA, digest, pack_arrays, read_json, unpack_arrays
-from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
 from vae.files import explain, find_writable_folder, printable, sync_folder
 
@@ -23,7 +22,6 @@ try:
 except ImportError:  # Windows has no flock; two runs in one folder are not caught there
     fcntl = None
 
-MAX_METADATA_BYTES = 1 << 20  # it takes two kilobytes
 KEPT = 2  # checkpoints; the second serves when the newest is damaged
 STATE_FILES = ("arrays.h5", "state.json")
 OWN_FILES = ("metadata.json", "weights.h5", "latent.npz", "history.csv", "history.png")
@@ -56,15 +54,18 @@ def describe_output(output):
 def locked(output):
     """Makes the model directory and holds it against a second training.
 
-    The lock ends with the process, however it ends.
+    The lock ends with the process, however it ends. If an error comes before anything
+    was written, what was made here is removed again.
 
     Raises:
         RefusedError: another training holds it.
         VaeError: the folder can't be made.
     """
+    path, made = os.path.join(output, ".lock"), _find_missing(output)
+    is_new = not os.path.lexists(path)
     try:
         os.makedirs(output, exist_ok=True)
-        lock = open(os.path.join(output, ".lock"), "ab")
+        lock = open(path, "ab")
     except OSError as error:
         raise VaeError(f"{printable(output)}: {explain(error)}") from error
     with lock:
@@ -76,7 +77,23 @@ def locked(output):
                 f"{printable(output)}: another training is writing it, a folder of its"
                 " own expected"
             ) from None
-        yield
+        try:
+            yield
+        except BaseException:
+            if is_new and os.listdir(output) == [".lock"]:
+                os.unlink(path)
+                for folder in made:
+                    os.rmdir(folder)
+            raise
+
+
+def _find_missing(folder):
+    """Returns a folder and those above it that are not there, the innermost first."""
+    found, folder = [], os.path.abspath(folder)
+    while not os.path.lexists(folder):
+        found.append(folder)
+        folder = os.path.dirname(folder)
+    return found
 
 
 def clear(output):
@@ -233,20 +250,6 @@ def _damage(folder, step):
     except (RefusedError, KeyError, TypeError):
         return "the manifest is damaged"
     return None
-
-
-def read_metadata(folder):
-    """Returns (metadata, `ModelConfig`) of a model directory.
-
-    Raises:
-        RefusedError: it is not a model directory, or describes no valid model.
-    """
-    path = os.path.join(folder, "metadata.json")
-    metadata = read_json(path, MAX_METADATA_BYTES)
-    try:
-        return metadata, ModelConfig.from_dict(metadata.get("model"))
-    except RefusedError as error:
-        raise RefusedError(f"{printable(path)}: {error}") from None
 
 
 def restore(variables, path):

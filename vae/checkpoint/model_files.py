@@ -8,14 +8,16 @@ import hashlib
 import os
 import stat
 
-from vae.checkpoint.storage import digest, write_json
+from vae.checkpoint.storage import digest, read_json, write_json
+from vae.config import ModelConfig, option_name
 from vae.errors import RefusedError
 from vae.files import explain, printable, replace_files
 
 NAMES = ("weights.h5", "latent.npz")
+MAX_METADATA_BYTES = 1 << 20  # it takes two kilobytes
 
 
-def write_bundle(folder, metadata, contents=None):
+def write_model_files(folder, metadata, contents=None):
     """Replaces the description of a model, and its arrays if they are new.
 
     Args:
@@ -57,7 +59,7 @@ def _digest_file(path, sizes=()):
     return {"bytes": found, "sha256": hashed}
 
 
-def verify_bundle(folder, metadata):
+def verify_model_files(folder, metadata):
     """Compares the arrays of a model with the digests in its description.
 
     Args:
@@ -113,3 +115,39 @@ def _verify(folder, name, told):
             what = "not the bytes that train wrote"
         raise RefusedError(f"{printable(path)}: damaged ({what}); copy it again")
     return found
+
+
+def read_metadata(folder):
+    """Returns (metadata, `ModelConfig`) of a model directory.
+
+    Raises:
+        RefusedError: it is not a model directory, or describes no valid model.
+    """
+    path = os.path.join(folder, "metadata.json")
+    metadata = read_json(path, MAX_METADATA_BYTES)
+    try:
+        return metadata, ModelConfig.from_dict(metadata.get("model"))
+    except RefusedError as error:
+        raise RefusedError(f"{printable(path)}: {error}") from None
+
+
+def open_model(folder, requested):
+    """Returns the `ModelConfig` of a model directory whose files are verified.
+
+    Args:
+        folder: the model directory.
+        requested: dict of option -> value, the model's size as it was asked for.
+
+    Raises:
+        RefusedError: it is none or damaged, or a size is not its own.
+    """
+    metadata, config = read_metadata(folder)
+    for name, wanted in requested.items():
+        actual = getattr(config, name.removeprefix("input_"))
+        if wanted != actual:
+            raise RefusedError(
+                f"{option_name(name)}: {wanted} found, {actual} expected: the model in"
+                f" {printable(folder)} has it; leave the option out"
+            )
+    verify_model_files(folder, metadata)
+    return config

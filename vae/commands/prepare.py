@@ -1,254 +1,235 @@
 """`prepare`: folders of crops, pictures, videos and HDF5 files into one data file."""
-import signal
+
+import os
+import stat
 import sys
-from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
 
-import numpy as np
-from tqdm import tqdm
+import h5py
 
-from vae.checks.prepare import BAD_KINDS
-from vae.data.writer import ImageWriter
-from vae.errors import StoppedError, VaeError
-from vae.files import printable
-from vae.images.sheets import make_grid, resize_image, stack_pairs, write_png
-from vae.parallel import count_cores
-from vae.preparation.cleaning import find_bad, measure_images
-from vae.preparation.detector import FaceDetector
-from vae.preparation.faces import crop_face
+from vae.config import FALLBACK_SIDE, MAX_SIDE, MIN_SIDE, PrepareConfig
+from vae.data.sources import FileSource, PictureSource, open_folder
+from vae.data.video import VideoSource
+from vae.errors import RefusedError
+from vae.files import explain, natural_key, printable, refuse_existing
+from vae.images.pixels import Target, show_size
+from vae.images.reading import EXTENSIONS
+from vae.preparation.faces import is_installed
+from vae.preparation.pipeline import BAD_KINDS, Pipeline
 
-THREADS = count_cores()
-UNITS_AHEAD = 2 * THREADS  # being loaded, or loaded and not yet written
-SHEET_IMAGES = 100  # shown at most; they are spread over all
-SHEET_COLUMNS = 10
-SHEET_SIDE = 112  # pixels, of the longer side of an image on a sheet
-NAMES_SHOWN = 3
-TITLES = {
-    "duplicates": "near duplicates",
-    "blurred": "blurred",
-    "outliers": "far from the average",
-}
+HDF5_EXTENSIONS = (".h5", ".hdf5")
 
 
-def run(request):
-    """Writes the file and says what is in it; returns 1 if something was unreadable."""
-    with _Stop(request.output) as stop, _create(request) as writer:
-        measures, failed, faceless = _fill(writer, request, stop)
-        if writer.count == request.old:
-            _list_failed(failed)
-            reason = "no face was found" if faceless else "no image could be read"
-            raise VaeError(f"{printable(request.output)}: not written, since {reason}")
-        with stop.at_once():
-            bad = find_bad(*measures, request.config, request.old, request.sheets)
-        rows = {
-            "duplicates": dict(bad.duplicates),
-            "blurred": dict.fromkeys(bad.blurred),
-            "outliers": dict.fromkeys(bad.outliers),
-        }
-        examples = {kind: _read_names(writer, rows[kind]) for kind in rows}
-        drawn = {kind: _draw_sheet(writer, rows[kind]) for kind in request.sheets}
-        dropped = {row for kind in request.sheets for row in rows[kind]}
-        _commit(writer, dropped, request, stop)
-    for kind, sheet in drawn.items():
-        if sheet is not None:
-            write_png(request.sheets[kind], sheet)
-    _report(request, writer.count - len(dropped), faceless, rows, examples)
-    _list_failed(failed)
-    return 1 if failed else 0
+def run(args):
+    """Writes the file and says what is in it; returns 1 if something was unreadable.
 
-
-class _Stop:
-    """Ctrl-C and SIGTERM, answered where HDF5 is not in the middle of something."""
-
-    def __init__(self, output):
-        self._output, self._number, self._waits = output, None, True
-
-    def __enter__(self):
-        self._previous = {
-            number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *error):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number, _):
-        self._number = number
-        if not self._waits:
-            self.check()
-
-    def check(self):
-        """Raises `StoppedError` if a signal has come."""
-        if self._number is not None:
-            name = printable(self._output)
-            raise StoppedError(f"{name}: stopped, left as it was", self._number)
-
-    @contextmanager
-    def at_once(self):
-        """While this lasts, a signal stops the run wherever it is."""
-        self._waits = False
-        try:
-            self.check()
-            yield
-        finally:
-            self._waits = True
-
-
-def _create(request):
-    return ImageWriter(request.output, request.target.shape, request.compression)
-
-
-def _fill(writer, request, stop):
-    """Writes all images.
-
-    Returns:
-        ((thumbnails, sharpness), failures, number of pictures without a face)
+    Raises:
+        RefusedError: something in the request can't work.
+        StoppedError: a signal came; what was there is as it was.
+        VaeError: no image could be used, or the file can't be written.
     """
-    counts = [source.count for source in request.sources]
-    total = None if None in counts else sum(counts)
-    thumbnails, sharpness, failed = [], [], []
-    written, faceless = Counter(), Counter()  # of each source
-    bar = tqdm(total=total, desc="prepare", unit="img", delay=2)
-    with ThreadPoolExecutor(THREADS) as pool, bar:
-        for source, batch, measures in _load_in_order(request, pool):
-            stop.check()
-            writer.write(batch.images, batch.names, batch.frames)
-            thumbnails.append(measures[0])
-            sharpness.append(measures[1])
-            failed += batch.failed
-            for name, line in batch.notes:
-                print(f"{name}: {line}", file=sys.stderr)
-            written[source] += len(batch.names)
-            faceless[source] += batch.faceless
-            bar.update(len(batch.names) + len(batch.failed) + batch.faceless)
-    for source, count in faceless.items():
-        if count and not written[source]:
-            pictures = f" in {count} pictures" if count > 1 else ""
-            failed.append((source.title, f"no face found{pictures}"))
-    measures = np.concatenate(thumbnails), np.concatenate(sharpness)
-    return measures, failed, faceless.total()
-
-
-def _load_in_order(request, pool):
-    """Yields (source, `Batch`, measures), loading a few units ahead."""
-    target = request.target
-    if request.faces:
-        target = replace(target, cut_face=_make_cutter(target, request.masked))
-
-    def load(source, unit, target):
-        batch = source.load(unit, target)
-        return source, batch, measure_images(batch.images)
-
-    ahead = deque()
-    for index, source in enumerate(request.sources):
-        as_is = index == 0 and request.old  # what is in the file already
-        aim = request.target if as_is else target
-        for unit in source.units(aim):
-            ahead.append(pool.submit(load, source, unit, aim))
-            if len(ahead) == UNITS_AHEAD:
-                yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
-
-
-def _make_cutter(target, masked):
-    """Returns a function that cuts the largest face out of an image."""
-    detector = FaceDetector(THREADS)
-
-    def cut(image):
-        face = detector.find(image)
-        if face is None:
-            return None
-        return crop_face(image, face, target.width, target.height, masked)
-
-    return cut
-
-
-def _read_names(writer, rows):
-    return [writer.read(row, row + 1)[1][0] for row in list(rows)[:NAMES_SHOWN]]
-
-
-def _draw_sheet(writer, rows):
-    """Shows images that are dropped; a duplicate, below the image it is a copy of.
-
-    Args:
-        rows: row -> the row it copies, or None.
-
-    Returns:
-        uint8 (H, W, C), or None if there is nothing to show.
-    """
-    if not rows:
-        return None
-    count = min(len(rows), SHEET_IMAGES)
-    chosen = np.array(list(rows))[np.linspace(0, len(rows) - 1, count).astype(int)]
-    images = _read_small(writer, chosen)
-    earlier = [rows[int(row)] for row in chosen]
-    if None not in earlier:
-        images = stack_pairs(_read_small(writer, earlier), images)
-    return make_grid(images, min(SHEET_COLUMNS, count))
-
-
-def _read_small(writer, rows):
-    images = np.concatenate([writer.read(row, row + 1)[0] for row in rows])
-    height, width = images.shape[1:3]
-    scale = min(1, SHEET_SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.stack([resize_image(image, *size) for image in images])
-
-
-def _commit(writer, dropped, request, stop):
-    """Puts the file in place, or one without the rows to drop."""
-    if not dropped:
-        writer.commit()
-        return
-    kept = np.ones(writer.count, bool)
-    kept[list(dropped)] = False
-    with _create(request) as cleaned:
-        for start in range(0, writer.count, writer.chunk_rows):
-            stop.check()
-            images, names, frames = writer.read(start, start + writer.chunk_rows)
-            chosen = np.flatnonzero(kept[start : start + writer.chunk_rows])
-            cleaned.write(
-                images[chosen],
-                [names[index] for index in chosen],
-                [frames[index] for index in chosen],
+    config = PrepareConfig(**PrepareConfig.pick(vars(args)))
+    for side in ("width", "height"):
+        wanted = getattr(args, side)
+        if wanted is not None and not MIN_SIDE <= wanted <= MAX_SIDE:
+            raise RefusedError(
+                f"--{side}: {wanted} found, {MIN_SIDE} to {MAX_SIDE} expected"
             )
-        cleaned.commit()
-
-
-def _report(request, count, faceless, rows, examples):
-    target = request.target
-    added = f", {count - request.old} of them new" if request.old else ""
-    kind = "RGB" if target.channels == 3 else "gray"
-    print(
-        f"{printable(request.output)}: {count} images{added},"
-        f" {target.width}x{target.height} {kind}"
+    sheets = {
+        kind: f"{os.path.splitext(args.output)[0]}.{kind}.png"
+        for kind, option in BAD_KINDS.items()
+        if getattr(args, option)
+    }
+    _check_faces(args)
+    _check_output(args, sheets)
+    sources = _open_inputs(args.inputs, config)
+    old = _open_old(args)
+    pipeline = Pipeline(
+        sources=sources,
+        old=old,
+        output=args.output,
+        target=_decide_target(args, config, sources, old),
+        compression=old.compression or "none" if old else config.compression,
+        config=config,
+        sheets=sheets,
+        faces=args.faces,
+        masked=args.mask,
     )
-    skipped = sum(source.skipped for source in request.sources)
-    if skipped:
-        print(f"skipped: {skipped} crops that OpenFace failed on")
-    if faceless:
-        print(f"skipped: {faceless} pictures without a face")
-    for name, found in rows.items():
-        print(f"{TITLES[name]}: {_describe(request, name, len(found), examples[name])}")
+    return pipeline.run()
 
 
-def _describe(request, kind, count, examples):
-    if not count:
-        return "0"
-    if kind in request.sheets:
-        return f"{count} dropped, see {printable(request.sheets[kind])}"
-    more = ", ..." if count > len(examples) else ""
-    option = BAD_KINDS[kind].replace("_", "-")
-    return f"{count} kept ({', '.join(examples)}{more}); drop them with --{option}"
+def _check_faces(args):
+    if args.mask and not args.faces:
+        raise RefusedError(
+            "--mask: found without --faces; it follows the outline that --faces finds,"
+            " add that or leave it out"
+        )
+    if args.faces and not is_installed():
+        raise RefusedError(
+            "--faces: the networks that find faces are missing: pip install"
+            " 'vae-faces[faces]'"
+        )
 
 
-def _list_failed(failed):
-    for name, reason in failed:
-        print(f"{name}: {reason}", file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} could not be used", file=sys.stderr)
+def _check_output(args, sheets):
+    name = printable(args.output)
+    if args.append and args.overwrite:
+        raise RefusedError("--append: --overwrite found as well, one of them expected")
+    if os.path.isdir(args.output):
+        raise RefusedError(f"{name}: a folder found, a file to write expected")
+    if not args.output.endswith(HDF5_EXTENSIONS):
+        raise RefusedError(
+            f"{name}: found as output, the name of an HDF5 file (.h5) expected as the"
+            " last argument"
+        )
+    for path in args.inputs:
+        _check_apart(path, args.output)
+    if os.path.lexists(args.output) and not (args.append or args.overwrite):
+        raise RefusedError(
+            f"{name}: already there; add to it with --append, replace it with"
+            " --overwrite, or name another file"
+        )
+    folder = os.path.dirname(args.output) or "."
+    names = [os.path.basename(path) for path in sheets.values()]
+    refuse_existing(folder, names, args.append or args.overwrite)
+
+
+def _check_apart(path, output):
+    inside, outside = os.path.realpath(path), os.path.realpath(output)
+    if outside == inside:
+        raise RefusedError(
+            f"{printable(output)}: an input as well, another file to write expected"
+        )
+    if os.path.isdir(path) and outside.startswith(os.path.join(inside, "")):
+        raise RefusedError(
+            f"{printable(output)}: inside the input {printable(path)}, another folder"
+            " expected, so that nothing that is written is read as a crop"
+        )
+
+
+def _open_inputs(paths, config):
+    """Opens every input; pictures named one after another make one source."""
+    sources, pictures = [], []
+    for path in [*paths, None]:
+        if path is not None and _is_picture(path):
+            pictures.append(path)
+            continue
+        if pictures:
+            sources.append(PictureSource("", sorted(pictures, key=natural_key)))
+            pictures = []
+        if path is not None:
+            sources.append(_open_input(path, config))
+    if config.every > 1 and not any(isinstance(item, VideoSource) for item in sources):
+        raise RefusedError(
+            f"--every: {config.every} found and no video among the inputs; it thins"
+            " videos only, leave it out"
+        )
+    return sources
+
+
+def _is_picture(path):
+    """Whether it is a regular file that is called like an image."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise RefusedError(
+            f"{printable(path)}: {explain(error)}, a folder of crops, an image, a video"
+            " or an HDF5 file expected"
+        ) from None
+    return stat.S_ISREG(mode) and path.lower().endswith(EXTENSIONS)
+
+
+def _open_input(path, config):
+    if os.path.isdir(path):
+        return open_folder(path, config.min_confidence)
+    regular = os.path.isfile(path)
+    if path.endswith(HDF5_EXTENSIONS) or (regular and h5py.is_hdf5(path)):
+        source = FileSource(path, config.hdf5_dataset_name, config.layout)
+        if source.note:
+            print(source.note, file=sys.stderr)
+        return source
+    return VideoSource(path, config.every)
+
+
+def _open_old(args):
+    """Returns what is in the output already as a source, or None."""
+    if not args.append or not os.path.lexists(args.output):
+        return None
+    old = FileSource(args.output, "data", "auto")
+    if old.width_first or old.dtype != "uint8":
+        found = f"{old.dtype}, {'width' if old.width_first else 'rows'} first"
+        raise RefusedError(
+            f"--append: {found} found in {printable(args.output)}, uint8, rows first"
+            " expected; repack it first: prepare old.h5 new.h5"
+        )
+    return old
+
+
+def _decide_target(args, config, sources, old):
+    given = args.width, args.height
+    if old:
+        channels = old.channels
+        width, height = _size_to_append(args, sources, old)
+    else:
+        channels = max(source.channels for source in sources)
+        width, height = given if None not in given else _own_size(args, config, sources)
+    return Target(width, height, channels, config.fit)
+
+
+def _size_to_append(args, sources, old):
+    """The size in the file; images of others are refused unless it is asked for."""
+    [size] = old.sizes()
+    for side, actual in zip(("width", "height"), size, strict=True):
+        wanted = getattr(args, side)
+        if wanted not in (None, actual):
+            raise RefusedError(
+                f"--{side}: {wanted} found, {actual} expected: the images in"
+                f" {printable(args.output)} have it"
+            )
+    sizes = set().union(*[source.sizes() for source in sources])
+    if None in (args.width, args.height) and sizes - {size} and not args.faces:
+        other = sorted(sizes - {size})[0]
+        raise RefusedError(
+            f"--append: images of {show_size(other)} found, {show_size(size)} expected,"
+            f" as in {printable(args.output)}; resize them with --width {size[0]}"
+            f" --height {size[1]}"
+        )
+    return size
+
+
+def _own_size(args, config, sources):
+    """The size the images have, if it is one, with the sides that were asked for."""
+    if args.faces:
+        side = args.width or args.height or FALLBACK_SIDE
+        return args.width or side, args.height or side
+    sizes = sorted(set().union(*[source.sizes() for source in sources]))
+    if not sizes:
+        raise RefusedError(
+            f"{printable(args.inputs[0])}: no image that can be read, PNG, JPEG, BMP,"
+            " WebP or TIFF expected"
+        )
+    if args.width or args.height:
+        return _complete(args.width, args.height, sizes)
+    if len(sizes) > 1:
+        print(
+            f"--width, --height: images of {len(sizes)} sizes found,"
+            f" {show_size(sizes[0])} to {show_size(sizes[-1])}; all are made"
+            f" {FALLBACK_SIDE}x{FALLBACK_SIDE} (--fit {config.fit})",
+            file=sys.stderr,
+        )
+        return FALLBACK_SIDE, FALLBACK_SIDE
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in sizes[0]):
+        raise RefusedError(
+            f"--width, --height: images of {show_size(sizes[0])} found, sides of"
+            f" {MIN_SIDE} to {MAX_SIDE} expected; say what size they should get"
+        )
+    return sizes[0]
+
+
+def _complete(width, height, sizes):
+    """Finds the side that was not given: of the images' shape, else as the other."""
+    own_width, own_height = sizes[0] if len(sizes) == 1 else (1, 1)
+    if width:
+        side = round(width * own_height / own_width)
+        return width, min(max(side, MIN_SIDE), MAX_SIDE)
+    side = round(height * own_width / own_height)
+    return min(max(side, MIN_SIDE), MAX_SIDE), height

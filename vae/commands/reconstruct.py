@@ -1,93 +1,130 @@
 """`reconstruct`: every face crop of a folder, as the actor."""
+
 import io
 import os
 import sys
 
 import numpy as np
-from tqdm import tqdm
 
-from vae.data.crops import read_crops
-from vae.evaluation.metrics import psnr
-from vae.files import printable, replace_file
+from vae.checkpoint.model_files import open_model
+from vae.config import ModelChecks, ReconstructConfig
+from vae.data.arrays import read_crops
+from vae.errors import RefusedError
+from vae.files import plan_outputs, printable, refuse_existing, replace_file
+from vae.images.pixels import psnr
+from vae.images.reading import EXTENSIONS, ImageError, find_images, read_image
 from vae.images.sheets import join_side_by_side, write_face
-from vae.model.inference import load_actor
-from vae.model.latent import load_statistics
 from vae.parallel import cut_evenly, map_ordered
-from vae.strangers.alignment import Alignment, choose_method, find_codes
+from vae.strangers.alignment import LoadedActor
+from vae.terminal import list_failures, progress_bar
 
 
-def run(request):
-    """Reconstructs the folder and prints PSNR; returns 1 if some crops failed."""
-    actor = load_actor(request.folder, request.model)
-    with _bar(len(request.inputs), "read") as bar:
-        crops = read_crops(request.inputdir, request.inputs, request.model, bar)
+def run(args):
+    """Reconstructs the folder and prints PSNR; returns 1 if some crops failed.
+
+    Raises:
+        RefusedError: something in the request can't work.
+        VaeError: the model is damaged, or a picture can't be written.
+    """
+    config = ReconstructConfig(**ReconstructConfig.pick(vars(args)))
+    model = open_model(args.input, ModelChecks.pick(vars(args)))
+    neutral = _read_neutral(args.neutral, config.align, model)
+    folder, names = _find_crops(args.inputdir)
+    _check_apart(args.inputdir, folder, args.output)
+    outputs = plan_outputs(names)
+    refuse_existing(args.output, outputs, args.overwrite)
+    if args.latents is not None:
+        _check_latents(args.latents, args.overwrite)
+    actor = LoadedActor(args.input, model)
+    with progress_bar(len(names), "read") as bar:
+        crops = read_crops(folder, names, model, bar.update)
     if crops.indices:
-        z = _encode(request, crops, actor)  # (N, Z)
-        decibel = _write(request, crops, actor, z)
-        if request.latents is not None:
-            _save_latents(request, crops, z, actor.encode(crops.images)[1])
-        _report(request, crops, decibel)
-    for index, reason in crops.notes + crops.failures:
-        print(f"{printable(request.inputs[index])}: {reason}", file=sys.stderr)
-    if crops.failures:
-        counts = f"{len(crops.failures)} of {len(request.inputs)}"
-        print(f"{counts} could not be read", file=sys.stderr)
-    return 1 if crops.failures else 0
+        z, reason = actor.align(crops.images, config, neutral)  # (N, Z)
+        if reason:
+            print(reason, file=sys.stderr)
+        paths = [os.path.join(args.output, outputs[index]) for index in crops.indices]
+        decibel = _write(actor, crops.images, z, paths, args.side_by_side)
+        if args.latents is not None:
+            z_log_var = actor.encode(crops.images)[1]
+            _save_latents(args.latents, crops.printable_names(), z, z_log_var)
+        print(f"{len(crops.indices)} of {len(names)} crops in {printable(args.output)}")
+        _report(crops, decibel)
+    for place, line in crops.notes:
+        print(f"{printable(names[place])}: {line}", file=sys.stderr)
+    failures = [(printable(names[place]), reason) for place, reason in crops.failures]
+    list_failures(failures, len(names))
+    return 1 if failures else 0
 
 
-def _encode(request, crops, actor):
-    """Returns the aligned codes of the crops; says how they were found."""
-    path = os.path.join(request.folder, "latent.npz")
-    statistics = load_statistics(path, request.model.latent_dim)
-    config, method = request.config, request.config.align
-    if method == "auto":
-        method, reason = choose_method(actor, crops.images)
-        print(reason, file=sys.stderr)
-    alignment = Alignment(method, config.strength, config.smooth)
-    return find_codes(actor, crops.images, statistics, alignment, request.neutral)
+def _read_neutral(path, align, model):
+    """Returns the image (H, W, C) of somebody at rest, or None for auto."""
+    if path in (None, "auto"):
+        return None
+    if align != "relative":
+        raise RefusedError(
+            f"--neutral: found with --align {align}, relative expected; add"
+            " --align relative"
+        )
+    try:
+        return read_image(path, model.width, model.height, model.channels)
+    except ImageError as error:
+        raise RefusedError(f"--neutral: {printable(path)}: {error}") from error
 
 
-def _bar(total, text):
-    return tqdm(total=total, desc=text, unit="img", delay=2, disable=None)
+def _find_crops(path):
+    """Returns a folder and the images below it, of which one may be meant alone."""
+    if os.path.splitext(path)[1].lower() in EXTENSIONS and os.path.isfile(path):
+        return os.path.dirname(path), [os.path.basename(path)]
+    return path, find_images(path)
 
 
-def _write(request, crops, actor, z):
+def _check_apart(crops, folder, output):
+    inside, outside = os.path.realpath(folder), os.path.realpath(output)
+    below = crops == folder and outside.startswith(inside + os.sep)
+    if outside == inside or below:
+        raise RefusedError(
+            f"{printable(output)}: inside the folder of crops, another folder expected,"
+            " so that no crop is overwritten or read twice"
+        )
+
+
+def _check_latents(path, overwrite):
+    if not path.endswith(".npz"):
+        raise RefusedError(f"--latents: {printable(path)} found, NAME.npz expected")
+    refuse_existing(os.path.dirname(path) or ".", [os.path.basename(path)], overwrite)
+
+
+def _write(actor, images, z, paths, side_by_side):
     """Decodes codes (N, Z) and writes the pictures; returns the PSNR of each (N,)."""
-    paths = [
-        os.path.join(request.output, request.outputs[index]) for index in crops.indices
-    ]
 
     def write(part):
-        images, results = crops.images[part], actor.decode(z[part])  # (B, H, W, C)
+        results = actor.decode(z[part])  # (B, H, W, C)
         pictures = results
-        if request.side_by_side:
-            pictures = join_side_by_side(images, results)
-        for path, picture in zip(paths[part], pictures):
+        if side_by_side:
+            pictures = join_side_by_side(images[part], results)
+        for path, picture in zip(paths[part], pictures, strict=True):
             write_face(path, picture)
-        return psnr(images, results)
+        return psnr(images[part], results)
 
     decibel = []
-    with _bar(len(z), "write") as bar:
-        for found in map_ordered(write, cut_evenly(len(z), actor.block)):
+    with progress_bar(len(z), "write") as bar:
+        for found in map_ordered(write, cut_evenly(len(z), actor.network.block)):
             decibel.append(found)
             bar.update(len(found))
     return np.concatenate(decibel)
 
 
-def _save_latents(request, crops, z_mean, z_log_var):
-    files = [printable(request.inputs[index]) for index in crops.indices]
+def _save_latents(path, files, z_mean, z_log_var):
     buffer = io.BytesIO()
     np.savez(
         buffer, files=np.array(files, np.str_), z_mean=z_mean, z_log_var=z_log_var
     )
-    replace_file(request.latents, buffer.getvalue())
+    replace_file(path, buffer.getvalue())
 
 
-def _report(request, crops, decibel):
-    done, total = len(crops.indices), len(request.inputs)
-    print(f"{done} of {total} crops in {printable(request.output)}")
+def _report(crops, decibel):
     worst = int(np.argmin(decibel))
-    name = printable(request.inputs[crops.indices[worst]])
+    name = crops.printable_names()[worst]
     print(
         f"PSNR: mean {decibel.mean():.2f} dB, worst {decibel[worst]:.2f} dB ({name})"
     )

@@ -27,7 +27,7 @@ MAX_MEMORY = 1 << 30  # bytes of address space; a good file takes a fifth of it
 _ADVICE = "copy it again, or repack it if you trust who made it"
 
 
-def probe_images(path, dataset_name, origins=()):
+def try_images(path, dataset_name, origins=()):
     """Opens images in a child process and reads their index, first and last block.
 
     Args:
@@ -114,7 +114,7 @@ def main(arguments):
 
 
 def check(path, dataset_name, *origins):
-    """Makes the reads, in the child; raises what `probe_images` does."""
+    """Makes the reads, in the child; raises what `try_images` does."""
     with ImageFile(path, dataset_name) as file:
         file.check_index()
     check_rows(path, origins, file.count)

@@ -1,13 +1,13 @@
 """Where the images of a data file come from: pictures and HDF5 files.
 
-A source says in `units` what to read, a little at a time, and `load` reads one unit;
-one thread walks over the units, in order, and several load them. `vae.data.video` has
-another source of the same form.
+`vae.data.video` has another `Source`.
 """
 import os
 import stat
 import warnings
+from collections.abc import Iterator
 from functools import partial
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -15,13 +15,12 @@ from PIL import ExifTags, Image
 
 from vae.data.hdf5 import ImageFile
 from vae.data.openface import find_csv, parse_crop, read_failed
-from vae.data.preflight import probe_images
+from vae.data.preflight import try_images
 from vae.data.untrusted import find_rows
 from vae.errors import RefusedError
 from vae.files import printable
-from vae.images.pixels import fit_image
-from vae.images.reading import FORMATS, ImageError
-from vae.images.sheets import find_images, read_image
+from vae.images.pixels import Target, fit_image
+from vae.images.reading import FORMATS, ImageError, find_images, read_image
 
 UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
@@ -58,6 +57,36 @@ class Batch:
         self._images[len(self.names)] = image
         self.names.append(name)
         self.frames.append(frame)
+
+    def add_note(self, name, line):
+        """Adds what is to be said of an image that was read in part."""
+        self.notes.append((name, line))
+
+
+class Source(Protocol):
+    """Where images come from: `units` says what to read, `load` reads one unit.
+
+    One thread walks over the units, in order, and several load them.
+
+    Attributes:
+        count: number of images, or None where it isn't known.
+        channels: 3 or 1. skipped: crops left out since OpenFace failed on them.
+        title: what to call it in a message.
+    """
+
+    count: int | None
+    channels: int
+    skipped: int
+    title: str
+
+    def sizes(self) -> set:
+        """Returns the set of (width, height) of the images."""
+
+    def units(self, target: Target) -> Iterator:
+        """Yields what `load` takes, a little at a time."""
+
+    def load(self, unit: Any, target: Target) -> Batch:
+        """Reads one unit, at the target's size."""
 
 
 class PictureSource:
@@ -104,22 +133,18 @@ class PictureSource:
             crop = parse_crop(name.rpartition("/")[2])
             path = os.path.join(self._folder, "") + name
             try:
-                image = self._read(path, target, partial(_note, batch, shown))
+                image = self._read(path, target, partial(batch.add_note, shown))
                 batch.add(image, shown, crop[1] if crop else 0)
             except ImageError as error:
                 batch.failed.append((shown, str(error)))
         return batch
 
-    def _read(self, path, target, note):
+    def _read(self, path, target, on_note):
         size = target.width, target.height
         channels = 3 if target.cut_face else target.channels
         if target.cut_face or (target.fit != "stretch" and self._sizes != {size}):
             size = read_size(path) or size
-        return fit_image(read_image(path, *size, channels, note), target)
-
-
-def _note(batch, name, line):
-    batch.notes.append((name, line))
+        return fit_image(read_image(path, *size, channels, on_note), target)
 
 
 def open_folder(folder, min_confidence):
@@ -182,7 +207,7 @@ class FileSource:
         Raises:
             RefusedError: it is not what this tool reads.
         """
-        probe_images(path, dataset_name, ("source", "frame"))
+        try_images(path, dataset_name, ("source", "frame"))
         self._images = ImageFile(path, dataset_name, layout, size)
         self.title = printable(os.path.basename(path))
         self.count, self.channels = self._images.count, self._images.channels

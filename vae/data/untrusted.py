@@ -81,7 +81,7 @@ def find_dataset(file, path, name):
             )
         if not isinstance(link, h5py.HardLink):
             raise RefusedError(
-                f"{path}: {name!r} is a {type(link).__name__}, a dataset stored in the"
+                f"{path}: {name!r} is {_with_article(type(link).__name__)}, a dataset stored in the"
                 " file itself expected; copy it into one file"
             )
         here = here[part]
@@ -91,6 +91,10 @@ def find_dataset(file, path, name):
             f" expected: {_list_datasets(file)}"
         )
     return here
+
+
+def _with_article(noun):
+    return f"{'an' if noun[0] in 'AEIOU' else 'a'} {noun}"
 
 
 def _list_datasets(file):

@@ -5,7 +5,7 @@ thousand images, and an interval that takes them for independent is far too narr
 contiguous blocks are drawn, not images (the circular block bootstrap), each as long as
 the series remembers: the block length is chosen by its autocorrelation. Order counts:
 images must come in the order of time, and an image beside its copies is one piece of
-evidence. A series of fewer than `FEWEST_PIECES` blocks decides nothing.
+evidence. A series of fewer than `MIN_PIECES` blocks decides nothing.
 """
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy as np
 
 RESAMPLES = 4000
 LEVEL, NORMAL = 0.95, 1.96  # of an interval, and its half width in deviations
-FEWEST_PIECES = 5  # blocks in the series; the interval of fewer is a guess
+MIN_PIECES = 5  # blocks in the series; the interval of fewer is a guess
 MOST_LAGS = 300  # frames; a scene that lasts longer is split
 AT_A_TIME = 1 << 20  # blocks drawn
 SEED = 0
@@ -38,7 +38,7 @@ class Interval:
     @property
     def sign(self):
         """1 or -1 if the mean is surely above or below 0, else 0."""
-        if self.pieces < FEWEST_PIECES:
+        if self.pieces < MIN_PIECES:
             return 0
         return int(self.low > 0) - int(self.high < 0)
 

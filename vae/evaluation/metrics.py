@@ -3,27 +3,12 @@ import math
 
 import numpy as np
 
-SMALLEST_ERROR = 1e-10  # mean square error of identical images: 100 dB
 SSIM_SIGMA = 1.5  # pixels, of the Gaussian window
 SSIM_REACH = 5  # pixels either side: 3.5 standard deviations, rounded
 SSIM_SIDE = 2 * SSIM_REACH + 1  # pixels, of the whole window
 SSIM_FLOORS = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # keep even patches from 0 / 0
 LEVELS_APART = 255  # steps between black, 0, and white, 1
 ACTIVE_VARIANCE = 0.01
-
-
-def psnr(images, others):
-    """Peak signal-to-noise ratio of each pair, in dB.
-
-    Args:
-        images, others: uint8 (N, H, W, C)
-
-    Returns:
-        (N,) float64; 100 for identical images.
-    """
-    difference = images.astype(np.float32) - others.astype(np.float32)
-    error = np.square(difference).mean(axis=(1, 2, 3), dtype=np.float64) / 255.0**2
-    return -10.0 * np.log10(np.maximum(error, SMALLEST_ERROR))
 
 
 def ssim(images, others):
@@ -155,3 +140,56 @@ def count_active(variance):
         variance: (Z,), of `z_mean` over the images.
     """
     return int(np.count_nonzero(variance > ACTIVE_VARIANCE))
+
+
+class NearestFrames:
+    """Finds, for each of a few images, the nearest of many frames.
+
+    Args:
+        images: uint8 (Q, H, W, C).
+
+    Attributes:
+        images: as given.
+        distances: (Q,), gray levels, to the nearest frame so far.
+        rows, frames: that frame's row, (Q,), and itself, uint8 (Q, H, W, C).
+    """
+
+    def __init__(self, images):
+        self.images = images
+        self._images = images.reshape(len(images), -1).astype(np.float32)  # (Q, P)
+        self._squares = np.vecdot(self._images, self._images)
+        self.distances = np.full(len(images), np.inf)
+        self.rows = np.full(len(images), -1)
+        self.frames = np.zeros_like(images)
+
+    def look(self, frames, row):
+        """Compares with a batch of frames.
+
+        Args:
+            frames: uint8 (B, H, W, C). row: of the first of them.
+        """
+        flat = frames.reshape(len(frames), -1).astype(np.float32)
+        squares = self._squares[:, None] + np.vecdot(flat, flat)
+        nearest = np.argmin(squares - 2 * self._images @ flat.T, axis=1)  # (Q,)
+        # The nearest is measured again, since the squares above are rounded.
+        distances = measure_distance(frames[nearest], self.images)
+        better = distances < self.distances
+        self.distances[better] = distances[better]
+        self.rows[better] = row + nearest[better]
+        self.frames[better] = frames[nearest[better]]
+
+
+def measure_distance(images, others):
+    """Returns the distance of each pair of uint8 (N, H, W, C), gray levels (N,)."""
+    difference = images.astype(np.float32) - others
+    return np.sqrt(np.square(difference).mean(axis=(1, 2, 3), dtype=np.float64))
+
+
+def summarise_distances(seeker):
+    """Returns what a `NearestFrames` found as a dictionary that JSON can hold."""
+    least = int(np.argmin(seeker.distances))
+    return {
+        "median": float(np.median(seeker.distances)),
+        "least": float(seeker.distances[least]),
+        "row": int(seeker.rows[least]),
+    }

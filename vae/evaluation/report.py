@@ -1,9 +1,13 @@
-"""What was measured, as tables for a person. numpy and text only."""
+"""What was measured, for a person: tables, and a sheet of the best and the worst."""
 from dataclasses import asdict, dataclass
 
-from vae.evaluation.confidence import FEWEST_PIECES, Interval, bound_mean
+import numpy as np
 
-# name in a tally -> (as it is called, 1 if more is better or -1, digits)
+from vae.evaluation.confidence import MIN_PIECES, Interval, bound_mean
+from vae.images.pixels import limit_size, resize_image
+from vae.images.sheets import make_grid
+
+# name in a series -> (as it is called, 1 if more is better or -1, digits)
 COMPARED = {
     "bits": ("bits/dim, ELBO", -1, 3),
     "weighted_bits": ("bits/dim, weighted", -1, 3),
@@ -12,6 +16,10 @@ COMPARED = {
 }
 LIKENESSES = (("psnr", "PSNR", ".2f"), ("ssim", "SSIM", ".4f"))
 SHOWN_DIMENSIONS = 8  # of the code, those with the largest KL
+SHOWN = 8  # best ones, and as many worst
+STRETCHES = 32  # parts of the images, of each of which one is shown at most
+GAP = 8  # pixels between parts of the sheet
+SIDE = 112  # pixels; the longer side of an image is brought near it
 LABELS = ("A", "B")
 
 
@@ -37,7 +45,7 @@ def compare(first, second):
     """Compares two models image by image.
 
     Args:
-        first, second: what `vae.evaluation.tally.Tally.series` returned, of the same images in the
+        first, second: what `Judge.series` returned, of the same images in the
             order of time.
 
     Returns:
@@ -57,7 +65,7 @@ def format_summaries(summaries, samples):
     """Returns the lines of a table with one column for each model.
 
     Args:
-        summaries: list of what `vae.evaluation.tally.Tally.summarise` returned.
+        summaries: list of what `Judge.summarise` returned.
         samples: codes drawn an image.
     """
     table = [
@@ -147,7 +155,7 @@ def format_comparison(comparisons):
         text, _, digits = COMPARED[one.measure]
         found = one.interval
         verdict = f"{one.better} is better" if one.better else "can't tell"
-        if found.pieces < FEWEST_PIECES:
+        if found.pieces < MIN_PIECES:
             verdict += f", {found.pieces:.0f} independent blocks are too few"
         lines.append(
             f"  {text:18}  {found.mean:+.{digits}f}  ({found.low:+.{digits}f} to"
@@ -170,3 +178,63 @@ def _conclude(comparisons):
 
 def _number(value, form):
     return "-" if value is None else format(value, form)
+
+
+class BestAndWorst:
+    """Keeps the images with the highest and the lowest scores, but few neighbours.
+
+    Args:
+        count: images to come. Of each stretch of them, a 32nd of all, at most one is
+            among the best and one among the worst: frames near it look the same.
+    """
+
+    def __init__(self, count):
+        self._stretch = -(-count // STRETCHES)
+        self._best, self._worst = {}, {}  # stretch -> (score, column)
+        self._count, self._pairs = 0, []
+
+    def add(self, scores, rows):
+        """Adds a batch.
+
+        Args:
+            scores: (B,). rows: list of uint8 (B, H, W, C), what to show of each image
+                from top to bottom.
+        """
+        for kept, keys in ((self._best, -scores), (self._worst, scores)):
+            for at, key in enumerate(keys.tolist()):
+                stretch = (self._count + at) // self._stretch
+                if stretch not in kept or key < kept[stretch][0]:
+                    column = [row[at].copy() for row in rows]  # no view of the batch
+                    kept[stretch] = key, column
+        self._count += len(scores)
+
+    def add_pairs(self, top, bottom):
+        """Has images shown above others, both uint8 (N, H, W, C), below the rest."""
+        self._pairs.append([top[:SHOWN], bottom[:SHOWN]])
+
+    def draw(self):
+        """Returns the sheet: the best, the worst, and the pairs; uint8 (H, W, C)."""
+        parts = []
+        for kept in (self._best, self._worst):
+            ordered = sorted(kept.values(), key=lambda entry: entry[0])
+            columns = [column for _, column in ordered[:SHOWN]]
+            parts.append([np.stack(row) for row in zip(*columns)])
+        drawn = [_draw_rows(part) for part in parts + self._pairs]
+        gap = np.zeros((GAP, *drawn[0].shape[1:]), np.uint8)
+        spaced = [piece for part in drawn for piece in (part, gap)]
+        return np.concatenate(spaced[:-1])
+
+
+def _draw_rows(rows):
+    grids = [make_grid(_bring_near(images), SHOWN) for images in rows]
+    return np.concatenate(grids)
+
+
+def _bring_near(images):
+    """Makes small images larger by whole factors and large ones smaller."""
+    height, width = images.shape[1:3]
+    factor = SIDE // max(height, width)
+    if factor >= 1:
+        return images.repeat(factor, axis=1).repeat(factor, axis=2)
+    size = limit_size(images.shape, SIDE)
+    return np.stack([resize_image(image, *size) for image in images])

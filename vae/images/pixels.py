@@ -1,11 +1,16 @@
-"""Gives a picture the size and the channels of a data file."""
+"""Pixels of images: their size, their range, and measures of them.
+
+An image is uint8 (H, W, C), C being 3 (RGB) or 1 (gray). Pixels change range or size
+nowhere else.
+"""
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from vae.images.sheets import resize_image
+SMALLEST_ERROR = 1e-10  # mean square error of identical images: 100 dB
+MEASURED_TOGETHER = 64  # images whose sums are added at a time
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,28 @@ class Target:
     def image_bytes(self):
         """Bytes of an image as uint8."""
         return self.height * self.width * self.channels
+
+    def describe(self):
+        """Returns the form of an image in words: 112x112 RGB."""
+        kind = "RGB" if self.channels == 3 else "gray"
+        return f"{show_size((self.width, self.height))} {kind}"
+
+
+def show_size(size):
+    """Returns (width, height) as it is printed: 112x96."""
+    return f"{size[0]}x{size[1]}"
+
+
+def show_channels(count):
+    """Returns a number of channels as it is printed: 1 channel, 3 channels."""
+    return f"{count} channel" + ("s" if count != 1 else "")
+
+
+def limit_size(shape, side):
+    """Returns (width, height) of images (..., H, W, C), made to fit a square of `side`."""
+    height, width = shape[-3:-1]
+    scale = min(1, side / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def fit_image(image, target):
@@ -87,3 +114,84 @@ def _pad(image, width, height):
     canvas = np.zeros((height, width, image.shape[2]), np.uint8)
     canvas[top : top + high, left : left + wide] = resize_image(image, wide, high)
     return canvas
+
+
+def resize_image(image, width, height):
+    """Resizes with antialiasing (Lanczos); an image of that size is returned as is.
+
+    Args:
+        image: uint8 (H, W, C), C 1 or 3.
+        width, height: pixels of what is returned; the aspect ratio may change.
+    """
+    if image.shape[:2] == (height, width):
+        return image
+    picture = to_picture(image).resize((width, height), Image.Resampling.LANCZOS)
+    return to_array(picture)
+
+
+def to_picture(image):
+    """Returns uint8 (H, W, C), C 1 or 3, as a PIL image."""
+    return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+
+
+def to_uint8(images):
+    """Turns floats in 0..1 into uint8 0..255, rounded; what lies outside is clipped.
+
+    Raises:
+        TypeError: `images` holds integers, whose range is not 0..1.
+        ValueError: a pixel is not a number.
+    """
+    images = np.asarray(images)
+    if images.dtype.kind in "biu":
+        raise TypeError(f"{images.dtype} pixels found, floats in 0..1 expected")
+    levels = images.astype(np.float32, copy=False).clip(0, 1)
+    levels *= 255
+    if levels.size and np.isnan(levels.min()):
+        raise ValueError("a pixel is not a number")
+    return np.rint(levels, out=levels).astype(np.uint8)
+
+
+def to_float32(images):
+    """Turns uint8 0..255 into float32 0..1; raises TypeError for anything else."""
+    if images.dtype != np.uint8:
+        raise TypeError(f"{images.dtype} pixels found, uint8 expected")
+    return images.astype(np.float32) / 255
+
+
+def to_array(picture):
+    """Returns a PIL image as uint8 (H, W, C)."""
+    return np.array(picture).reshape(picture.height, picture.width, -1)
+
+
+def psnr(images, others):
+    """Peak signal-to-noise ratio of each pair, in dB.
+
+    Args:
+        images, others: uint8 (N, H, W, C)
+
+    Returns:
+        (N,) float64; 100 for identical images.
+    """
+    difference = images.astype(np.float32) - others.astype(np.float32)
+    error = np.square(difference).mean(axis=(1, 2, 3), dtype=np.float64) / 255.0**2
+    return -10.0 * np.log10(np.maximum(error, SMALLEST_ERROR))
+
+
+def measure_pixels(images):
+    """Returns the mean and the standard deviation of each pixel over images.
+
+    Args:
+        images: uint8 (N, H, W, C)
+
+    Returns:
+        two (H, W, C) float32, 0..1.
+    """
+    total = np.zeros(images.shape[1:])
+    squares = np.zeros(images.shape[1:])
+    for start in range(0, len(images), MEASURED_TOGETHER):
+        batch = images[start : start + MEASURED_TOGETHER].astype(np.float32)  # whole numbers
+        total += batch.sum(0)
+        squares += np.square(batch).sum(0)
+    average = total / len(images) / 255
+    variance = np.maximum(squares / len(images) / 255**2 - average**2, 0)
+    return average.astype(np.float32), np.sqrt(variance).astype(np.float32)

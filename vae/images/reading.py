@@ -1,4 +1,4 @@
-"""Pixels of image files, which are untrusted.
+"""Find image files, and decode them; they are untrusted.
 
 Only five formats are tried, whatever a file is called, and size is checked before
 pixels are decoded.
@@ -11,13 +11,16 @@ import stat
 import threading
 import warnings
 import zlib
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vae.errors import VaeError
-from vae.files import explain
+from vae.errors import RefusedError, VaeError
+from vae.files import explain, natural_key, printable
+from vae.images.pixels import resize_image, to_array
 
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 MAX_MEGAPIXELS = 64
 MAX_SIDE = 65535  # pixels; resizing a longer line takes memory out of all proportion
@@ -51,30 +54,30 @@ class ImageError(VaeError):
     """An image can't be read; the message is the reason alone, without the path."""
 
 
-def decode(path, channels, finish, note=None):
-    """Decodes an image file, upright; see `vae.images.sheets.read_image`.
+def decode_image(path, channels, postprocess, on_note=None):
+    """Decodes an image file, upright; see `read_image`.
 
     Args:
         path: the file; only a regular file is opened.
         channels: 3 for RGB, 1 for gray (luma).
-        finish: makes the pixels, uint8 (H, W, C), smaller.
-        note: called with a line if there are more frames than the first.
+        postprocess: makes the pixels, uint8 (H, W, C), smaller.
+        on_note: called with a line if there are more frames than the first.
 
     Returns:
-        What `finish` returns.
+        What `postprocess` returns.
 
     Raises:
         ImageError: it is no image, too large, damaged or unreadable.
     """
     try:
-        return _decode(path, channels, finish, note)
+        return _decode(path, channels, postprocess, on_note)
     except ImageError:
         raise
     except Exception as error:  # Pillow raises nearly anything on damaged bytes
         raise ImageError(_reason(error)) from error
 
 
-def _decode(path, channels, finish, note):
+def _decode(path, channels, postprocess, on_note):
     _check_file(os.stat(path))
     with warnings.catch_warnings(), open(path, "rb") as file:
         warnings.simplefilter("ignore")
@@ -82,13 +85,13 @@ def _decode(path, channels, finish, note):
         large = image.width * image.height > LARGE_PIXELS
         with _one_large if large else contextlib.nullcontext():
             _check_content(image.format, file)
-            return finish(_load(image, channels, note))
+            return postprocess(_load(image, channels, on_note))
 
 
-def _load(image, channels, note):
+def _load(image, channels, on_note):
     image.load()
-    if note and getattr(image, "is_animated", False):
-        note("several frames, the first one is used")
+    if on_note and getattr(image, "is_animated", False):
+        on_note("several frames, the first one is used")
     with contextlib.suppress(Exception):  # broken EXIF says nothing
         ImageOps.exif_transpose(image, in_place=True)
     rgb = _to_rgb(image)
@@ -182,6 +185,70 @@ def _to_levels(image):
     return np.where(transparent, 0, levels).astype(np.uint8)
 
 
-def to_array(picture):
-    """Returns a PIL image as uint8 (H, W, C)."""
-    return np.array(picture).reshape(picture.height, picture.width, -1)
+def find_images(folder):
+    """Returns the paths of all image files below `folder`, in natural order.
+
+    A file counts by its extension, in any case; pipes and folders of such a name are
+    returned as well, for `read_image` to refuse. Linked folders are not entered, and
+    links that lead out of `folder` are left out.
+
+    Returns:
+        List of str, relative to `folder`, with "/" between parts.
+
+    Raises:
+        RefusedError: `folder` or one below can't be listed, or there is no image.
+    """
+    root = os.path.join(os.path.realpath(folder), "")
+    names, outside, pending = [], 0, [(folder, "")]
+    while pending:
+        path, prefix = pending.pop()
+        for entry in _list_folder(path):
+            if entry.is_symlink() and not os.path.realpath(entry).startswith(root):
+                outside += 1
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((entry.path, f"{prefix}{entry.name}/"))
+            if os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+                names.append(prefix + entry.name)
+    if not names:
+        left_out = f"; {outside} links lead out of it" if outside else ""
+        raise RefusedError(
+            f"{printable(folder)}: no image found "
+            f"(looked for {' '.join(EXTENSIONS)}{left_out})"
+        )
+    return sorted(sorted(names), key=natural_key)  # what is in order sorts fast
+
+
+def _list_folder(folder):
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError as error:
+        raise RefusedError(
+            f"{printable(folder)}: can't be listed ({explain(error)}), "
+            "a folder of images expected"
+        ) from error
+
+
+def read_image(path, width, height, channels, on_note=None):
+    """Reads one image file as pixels of a given size.
+
+    The first frame is taken and turned upright by its EXIF orientation. Transparent
+    parts are laid on black. 16-bit gray is divided by 257; float pixels must lie in
+    0..1. Colour profiles are ignored. An image of another size is resized without
+    keeping its aspect ratio.
+
+    Args:
+        path: the file; only a regular file is opened.
+        width, height: pixels of the result.
+        channels: 3 for RGB, 1 for gray (luma).
+        on_note: called with a line if there are more frames than the first.
+
+    Returns:
+        uint8 array (height, width, channels).
+
+    Raises:
+        ImageError: it is no image, too large, damaged or unreadable.
+    """
+    resize = partial(resize_image, width=width, height=height)
+    return decode_image(path, channels, resize, on_note)

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from vae.checkpoint.storage import unpack_arrays
 from vae.errors import VaeError
-from vae.images.sheets import to_float32, to_uint8
+from vae.images.pixels import to_float32, to_uint8
 from vae.model.architecture import (
     GELU,
     LOG_VAR_RANGE,

@@ -1,5 +1,6 @@
 """The latent space as numbers: statistics of a training set, and walks. numpy only."""
 import io
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -10,15 +11,44 @@ MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 STEPS_AT_A_TIME = 64  # of a walk
 
 
-def summarise(z_mean):
-    """Returns the statistics of a training set's codes.
+@dataclass(frozen=True)
+class LatentStatistics:
+    """What is known of an actor's codes, all float32.
+
+    Attributes:
+        mean, std: (Z,), of the training set's codes.
+        covariance: (Z, Z), of the same.
+        neutral: (Z,), the code of the image nearest to the mean, in units of std.
+        reader: (F, Z), the map from a stranger's features, see
+            `vae.strangers.reader.fit_ridge`.
+        blink: (2, Z), what shut lids change the code by, and left ones shut further.
+        mouth_share: (1,), share of a stranger's mouth to take out of what edges say.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    covariance: np.ndarray
+    neutral: np.ndarray
+    reader: np.ndarray
+    blink: np.ndarray
+    mouth_share: np.ndarray
+
+    def pack(self):
+        """Returns the bytes of an .npz file."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **asdict(self))
+        return buffer.getvalue()
+
+
+def summarise_codes(z_mean):
+    """Returns the statistics that follow from a training set's codes alone.
 
     Args:
         z_mean: (N, Z)
 
     Returns:
-        dict of float32 arrays: mean (Z,), std (Z,), covariance (Z, Z), and neutral
-        (Z,), the code of the image nearest to the mean in units of std.
+        dict of float32 arrays: mean, std, covariance and neutral, as
+        `LatentStatistics` has them.
     """
     z_mean = np.asarray(z_mean, np.float64)
     mean, std = z_mean.mean(0), z_mean.std(0)
@@ -35,15 +65,8 @@ def nearest_to_average(z):
     return z[np.argmin(np.square(distance).sum(1))]
 
 
-def pack_statistics(statistics):
-    """Returns the bytes of an .npz file of statistics."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **statistics)
-    return buffer.getvalue()
-
-
 def load_statistics(path, latent_dim):
-    """Reads what `pack_statistics` made, from a file that may be hostile.
+    """Reads `LatentStatistics` from a file that may be hostile.
 
     Raises:
         VaeError: it is missing, damaged, or of another size.
@@ -53,7 +76,7 @@ def load_statistics(path, latent_dim):
         "std": (latent_dim,),
         "covariance": (latent_dim, latent_dim),
         "neutral": (latent_dim,),
-        "reader": (None, latent_dim),
+        "reader": (..., latent_dim),
         "blink": (2, latent_dim),
         "mouth_share": (1,),
     }
@@ -70,16 +93,15 @@ def load_statistics(path, latent_dim):
     for name, array in found.items():
         fits = _has_shape(array, shapes[name]) and array.dtype.kind == "f"
         if not fits or not np.isfinite(array).all():
-            raise VaeError(
-                f"{printable(path)}: {name} is not {shapes[name]} finite numbers"
-            )
-    return found
+            shape = str(shapes[name]).replace("Ellipsis", "F")
+            raise VaeError(f"{printable(path)}: {name} is not {shape} finite numbers")
+    return LatentStatistics(**found)
 
 
 def _has_shape(array, shape):
-    """Whether an array has a shape; None stands for any length."""
+    """Whether an array has a shape; ... stands for any length."""
     pairs = zip(array.shape, shape, strict=False)
-    return array.ndim == len(shape) and all(b in (None, a) for a, b in pairs)
+    return array.ndim == len(shape) and all(b in (..., a) for a, b in pairs)
 
 
 def draw_walks(statistics, walks, steps, seed):
@@ -90,20 +112,25 @@ def draw_walks(statistics, walks, steps, seed):
     2016, arXiv 1609.04468) in the whitened space, so that no point on it is untypical.
     A walk stops one step short of its end, which is the first picture of the next walk.
 
+    Args:
+        statistics: `LatentStatistics`.
+        walks: how many. steps: codes of each.
+        seed: of the points.
+
     Yields:
         (walk, step, z): z is (S, Z) float32, the codes of a walk from a step on; few at
         a time, so that a long walk takes no more memory than a short one.
     """
     rng = np.random.default_rng(seed)
-    size = len(statistics["mean"])
-    root = _square_root(statistics["covariance"].astype(np.float64))
+    size = len(statistics.mean)
+    root = _square_root(statistics.covariance.astype(np.float64))
     start = rng.standard_normal(size)
     for walk in range(walks):
         end = rng.standard_normal(size)
         for step in range(0, steps, STEPS_AT_A_TIME):
             part = np.arange(step, min(step + STEPS_AT_A_TIME, steps))
             path = interpolate(start, end, part / steps)
-            yield walk, step, (path @ root + statistics["mean"]).astype(np.float32)
+            yield walk, step, (path @ root + statistics.mean).astype(np.float32)
         start = end
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from vae.images.sheets import to_picture
+from vae.images.pixels import to_picture
 
 THUMBNAIL_SIDE = 16  # pixels
 THUMBNAIL_BYTES = THUMBNAIL_SIDE**2
@@ -61,7 +61,7 @@ class Findings:
     outliers: list
 
 
-def find_bad(thumbnails, sharpness, config, first, dropping):
+def find_bad(thumbnails, sharpness, config, first, dropping, show=iter):
     """Searches a set of images for those that look bad.
 
     Args:
@@ -70,6 +70,7 @@ def find_bad(thumbnails, sharpness, config, first, dropping):
         first: rows before it are never blamed, only compared with.
         dropping: names of `Findings` whose rows will be dropped; no image counts as a
             copy of one that goes for another reason.
+        show: wraps the list of blocks, to show progress.
 
     Returns:
         `Findings`
@@ -79,7 +80,8 @@ def find_bad(thumbnails, sharpness, config, first, dropping):
     gone = np.zeros(len(thumbnails), bool)
     gone[blurred if "blurred" in dropping else []] = True
     gone[outliers if "outliers" in dropping else []] = True
-    duplicates = find_duplicates(thumbnails, config.duplicate_distance, first, gone)
+    distance = config.duplicate_distance
+    duplicates = find_duplicates(thumbnails, distance, first, gone, show)
     return Findings(duplicates, blurred, outliers)
 
 
@@ -109,7 +111,7 @@ def find_outliers(thumbnails, score, first=0):
     return [int(row) for row in np.flatnonzero(bad) if row >= first]
 
 
-def find_duplicates(thumbnails, distance, first=0, gone=None):
+def find_duplicates(thumbnails, distance, first=0, gone=None, show=iter):
     """Returns (row, earlier row) for each image that nearly equals an earlier one.
 
     The earlier one is never itself a duplicate, so that a slow movement, each frame of
@@ -120,11 +122,12 @@ def find_duplicates(thumbnails, distance, first=0, gone=None):
         distance: root mean square of the difference, in gray levels.
         first: rows before it are compared with, and not blamed.
         gone: bool (N,), rows to leave out, or None.
+        show: wraps the list of blocks, to show progress.
     """
     limit = distance**2 * THUMBNAIL_BYTES
     gone = np.zeros(len(thumbnails), bool) if gone is None else gone
     kept, copies = np.empty(0, int), {}
-    for start in range(0, len(thumbnails), BLOCK):
+    for start in show(range(0, len(thumbnails), BLOCK)):
         rows = np.flatnonzero(~gone[start : start + BLOCK]) + start
         found = _find_first(thumbnails, rows, kept, limit)
         near = _are_near(thumbnails[rows], thumbnails[rows], limit)

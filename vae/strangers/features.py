@@ -1,37 +1,44 @@
-"""Reads expressions from where edges are, which way they run, and what mouths do.
+"""Features of a face that hold for anyone: oriented gradients, and numbers of the mouth.
 
-A gray face becomes histograms of gradient directions in a grid of cells (Dalal and
-Triggs 2005), each gradient in units of the contrast around it. Skin, colour and light
-hardly change them, so what a linear map learns from one person's faces holds for
-another's, once features are in the same place. What one person's film can't teach, how
-a mouth that opens differs from one that smiles, `vae/strangers/mouths.py` knows. numpy only.
+A gray face becomes histograms of oriented gradients in a grid of cells (Dalal and Triggs
+2005), each gradient in units of the contrast around it. Skin, colour and light hardly
+change them, so a linear map that was fitted on one person's faces holds for another's,
+once features are in the same place.
+
+A regression fitted on one actor confuses an open mouth with whatever accompanies it in
+that film. So four numbers of the mouth come from a small network that was fitted on a
+thousand drawn people, `mouths.npz`; `tools/teach_mouths.py` makes it. Gradients of a
+beard, for instance, correlate with those numbers in one person and not in another; a
+share of what correlates is taken out of everybody's. numpy only.
 """
+
 import math
+import os
+from functools import lru_cache
 
 import numpy as np
 
-from vae.strangers.filters import area_matrix, blur_matrix
-from vae.strangers.mouths import MOUTHS, read_mouths
-from vae.strangers.registration import BLACK, WORK_SIZE
+from vae.strangers.registration import WORK_SIZE, area_matrix, blur_matrix
 
 CELL = 4  # pixels a side
 DIRECTIONS = 8
 SOFTNESS, NEIGHBOURHOOD, POOLING = 0.7, 8.0, 2.0  # blurs, in pixels
 FAINTEST = 0.05  # contrast, of 0..1, that is taken for noise
-MASK_SOFTNESS, MASK_SHARE = 3.0, 0.85  # pixels; cells nearer to its edge don't count
-RIDGE = 1.0  # of the features' mean power
-MOUTH_WEIGHT = 15.0  # of what mouths do, against the mean spread of an edge
 CELLS = WORK_SIZE // CELL  # along each side
 EDGES = CELLS**2 * DIRECTIONS
 MOUTH_ROW = 9  # of cells; from it on edges are of the mouth, the chin and the cheeks
 MOUTH_EDGES = slice(MOUTH_ROW * CELLS * DIRECTIONS, EDGES)
+MOUTHS = 4  # numbers of the mouth: open, smile, width, shift
+TAKEN_OUT = 3  # of them, of what correlates; a head that rolls shifts its mouth too
 FEATURES = EDGES + MOUTHS
-BLOCK = 256  # faces described together
-SMALLEST = 1e-8
+MOUTHS_PATH = os.path.join(os.path.dirname(__file__), "mouths.npz")
+RIDGE_CROPS = 10.0  # crops whose weight the ridge of a correlation has
+BLOCK = 256  # faces measured together
+EPSILON, EPSILON_OF_NUMBERS = 1e-8, 1e-6  # keep divisions finite
 
 
-def describe(faces):
-    """Returns histograms of gradient directions, and what is known of mouths.
+def measure_features(faces):
+    """Returns oriented gradients and the numbers of the mouth.
 
     Args:
         faces: float32 (N, H, W, C), 0..1.
@@ -39,18 +46,24 @@ def describe(faces):
     Returns:
         float32 (N, FEATURES)
     """
-    edges = describe_edges(faces)
-    return np.concatenate([edges, read_mouths(edges)], axis=1)
+    edges = oriented_gradients(faces)
+    return np.concatenate([edges, measure_mouths(edges)], axis=1)
 
 
-def describe_edges(faces):
-    """Returns histograms of gradient directions, (N, EDGES), of faces (N, H, W, C)."""
+def oriented_gradients(faces):
+    """Returns histograms of oriented gradients of faces.
+
+    Args:
+        faces: float32 (N, H, W, C), 0..1.
+
+    Returns:
+        float32 (N, EDGES), cell by cell in rows, `DIRECTIONS` of each.
+    """
     parts = range(0, len(faces), BLOCK)
-    found = [_describe(faces[start : start + BLOCK]) for start in parts]
-    return np.concatenate(found)
+    return np.concatenate([_histograms(faces[at : at + BLOCK]) for at in parts])
 
 
-def _describe(faces):
+def _histograms(faces):
     soft = blur_matrix(WORK_SIZE, SOFTNESS)
     sizes = faces.shape[1:3]
     down, across = (soft @ area_matrix(length, WORK_SIZE) for length in sizes)
@@ -61,7 +74,7 @@ def _describe(faces):
     power = rows**2 + columns**2
     near = blur_matrix(WORK_SIZE, NEIGHBOURHOOD)
     contrast = np.sqrt(np.maximum(_filter(power, near, near), 0)) + FAINTEST
-    scale = 1 / ((np.sqrt(power) + SMALLEST) * contrast)
+    scale = 1 / ((np.sqrt(power) + EPSILON) * contrast)
     pool = blur_matrix(WORK_SIZE, POOLING)[CELL // 2 :: CELL]
     cells = []
     for direction in range(DIRECTIONS):
@@ -76,43 +89,45 @@ def _filter(images, down, across):
     return down.astype("f4") @ images @ across.T.astype("f4")
 
 
-def fit_reader(features, codes, average):
-    """Learns to read codes from features by ridge regression (Hoerl and Kennard 1970).
+def measure_mouths(edges):
+    """Returns the numbers of the mouth: open, smile, width, shift.
+
+    Only their differences between faces of one person mean something. They are 0 where
+    there are no edges.
 
     Args:
-        features: (N, FEATURES), of the actor's faces.
-        codes: (N, Z), of the same faces.
-        average: (H, W, C), the actor's average face; it shows where the mask is.
+        edges: (N, EDGES), of `oriented_gradients`.
 
     Returns:
-        float32 (FEATURES, Z). `describe(faces) @ kernel`, less its mean, is the code's
-        distance from the average code, of the same spread over the actor's faces.
+        float32 (N, MOUTHS)
     """
-    features = features - features.mean(axis=0)
-    weights = _weigh(features, _inside(average))
-    features *= weights
-    codes = codes - codes.mean(axis=0)
-    power = features.T @ features  # (F, F)
-    ridge = RIDGE * np.trace(power) / len(power) + SMALLEST
-    power[np.diag_indices_from(power)] += ridge
-    kernel = np.linalg.solve(power, features.T @ codes)
-    spread = np.square(features @ kernel).sum()
-    kernel *= np.sqrt(np.square(codes).sum() / (spread + SMALLEST))
-    return (weights[:, None] * kernel).astype("f4")
+    arrays = _load_mouths()
+    bias = arrays["hidden_bias"]
+    hidden = np.maximum(edges @ arrays["hidden_kernel"] + bias, 0)
+    return (hidden - np.maximum(bias, 0)) @ arrays["kernel"]
 
 
-def _weigh(features, inside):
-    """Weights (FEATURES,): edges within the face as they are, mouths all alike."""
-    spread = features.std(axis=0)
-    usual = np.sqrt(np.square(spread[:EDGES] * inside).mean())
-    mouths = MOUTH_WEIGHT * usual / (spread[EDGES:] + SMALLEST)
-    return np.concatenate([inside, mouths])
+@lru_cache
+def _load_mouths():
+    with np.load(MOUTHS_PATH, allow_pickle=False) as file:
+        return {name: file[name].astype("f4") for name in file.files}
 
 
-def _inside(average):
-    """1 for edges (EDGES,) of cells well within the face, else 0."""
-    down, across = (area_matrix(length, WORK_SIZE) for length in average.shape[:2])
-    face = down @ average.mean(axis=-1) @ across.T > BLACK
-    soft = blur_matrix(WORK_SIZE, MASK_SOFTNESS)[CELL // 2 :: CELL]
-    cells = soft @ face @ soft.T > MASK_SHARE
-    return np.repeat(cells, DIRECTIONS).astype("f4")
+def correlate_with_mouths(numbers, values):
+    """Returns the part of values that a ridge regression on the mouth's numbers explains.
+
+    The regression is on all of the numbers; the part is that of opening, smile and
+    width.
+
+    Args:
+        numbers: (N, MOUTHS), of the crops of one person.
+        values: (N, D), whatever depends on the same crops.
+
+    Returns:
+        (N, D), of mean 0.
+    """
+    centred = numbers - numbers.mean(0)
+    centred = centred / (centred.std(0) + EPSILON_OF_NUMBERS)
+    power = centred.T @ centred + RIDGE_CROPS * np.eye(MOUTHS)
+    slopes = np.linalg.solve(power, centred.T @ (values - values.mean(0)))
+    return centred[:, :TAKEN_OUT] @ slopes[:TAKEN_OUT]

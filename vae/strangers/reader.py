@@ -1,56 +1,111 @@
-"""What is measured when training is done: the actor's codes, and how to read others."""
+"""The reader: a linear map from features of anyone's face to the actor's codes.
+
+It is fitted whenever a new best model is saved, by ridge regression on the actor's faces
+and on faces that the augmentation makes of them, since strangers make expressions that
+the actor hardly made. What the actor's blinks change is kept apart.
+"""
+
 import numpy as np
 
-from vae.images.sheets import to_float32
-from vae.model.latent import summarise
+from vae.images.pixels import to_float32
+from vae.model.latent import LatentStatistics, summarise_codes
 from vae.strangers.blinks import learn_blinks, separate_blinks, view
 from vae.strangers.features import (
+    CELL,
+    DIRECTIONS,
     EDGES,
     FEATURES,
     MOUTH_EDGES,
-    describe,
-    describe_edges,
-    fit_reader,
+    correlate_with_mouths,
+    measure_features,
+    oriented_gradients,
 )
-from vae.strangers.mouths import SHARE, follow_mouths
+from vae.strangers.registration import BLACK, WORK_SIZE, area_matrix, blur_matrix
 
-FACES, PASSES = 3072, 3  # invented, to learn reading from: at most, and of each image
+FACES, PASSES = 3072, 3  # of augmented images: at most, and of each image
 FILM = 2048  # of the actor's own faces, to find blinks in, at most
 BATCH = 128
+MOUTH_SHARE = 0.5  # taken out, of the lower face's edges that correlate with mouths
+RIDGE = 1.0  # of the features' mean power
+MOUTH_WEIGHT = 15.0  # of the mouth's numbers, against the mean spread of an edge
+MASK_SOFTNESS, MASK_SHARE = 3.0, 0.85  # pixels; cells nearer to its edge don't count
+EPSILON = 1e-8  # keeps divisions finite
 
 
-def measure_codes(actor, rows, seed, augment):
-    """Returns the statistics that `vae.model.latent.load_statistics` reads back.
-
-    Strangers do what the actor hardly did, so invented faces are learned from too.
+def fit_reader(actor, images, seed, augment):
+    """Returns the `LatentStatistics` of an actor, the reader among them.
 
     Args:
         actor: a `vae.model.inference.Actor`.
-        rows: uint8 (N, H, W, C), the training images or a fair share of them.
-        seed: of the invented faces.
-        augment: function of (images, seed, step) that invents faces, float32
-            (B, H, W, C), 0..1, from the actor's.
+        images: uint8 (N, H, W, C), the training images or a fair share of them.
+        seed: of the augmentation.
+        augment: function of (images, seed, step) that changes faces, float32
+            (B, H, W, C), 0..1.
     """
-    statistics = summarise(actor.encode(rows)[0])
     order = np.random.default_rng(seed)
     features, codes = [], []
-    for step in range(-(-min(FACES, PASSES * len(rows)) // BATCH)):
-        chosen = order.choice(len(rows), min(BATCH, len(rows)), replace=False)
-        faces = augment(to_float32(rows[chosen]), seed, step)
-        features.append(describe(faces))
+    for step in range(-(-min(FACES, PASSES * len(images)) // BATCH)):
+        chosen = order.choice(len(images), min(BATCH, len(images)), replace=False)
+        faces = augment(to_float32(images[chosen]), seed, step)
+        features.append(measure_features(faces))
         codes.append(actor.encode_floats(faces))
-    features = separate_blinks(np.concatenate(features), _find_blinks(rows))
+    features = separate_blinks(np.concatenate(features), _find_blinks(images))
     mouths, edges = features[:, EDGES:FEATURES], features[:, MOUTH_EDGES]
-    edges -= SHARE * follow_mouths(mouths, edges)
-    reader = fit_reader(features, np.concatenate(codes), actor.average)
-    statistics["reader"], statistics["blink"] = reader[:FEATURES], reader[FEATURES:]
-    statistics["mouth_share"] = np.full(1, SHARE, "f4")
-    return statistics
+    edges -= MOUTH_SHARE * correlate_with_mouths(mouths, edges)
+    reader = fit_ridge(features, np.concatenate(codes), actor.average)
+    return LatentStatistics(
+        **summarise_codes(actor.encode(images)[0]),
+        reader=reader[:FEATURES],
+        blink=reader[FEATURES:],
+        mouth_share=np.full(1, MOUTH_SHARE, "f4"),
+    )
 
 
-def _find_blinks(rows):
+def _find_blinks(images):
     """Returns the blinks in training images, or None."""
-    film = rows[:: -(-len(rows) // FILM)]
+    film = images[:: -(-len(images) // FILM)]
     parts = (film[start : start + BATCH] for start in range(0, len(film), BATCH))
-    views = [view(describe_edges(to_float32(part))) for part in parts]
+    views = [view(oriented_gradients(to_float32(part))) for part in parts]
     return learn_blinks(np.concatenate(views))
+
+
+def fit_ridge(features, codes, average):
+    """Fits a map from features to codes by ridge regression (Hoerl and Kennard 1970).
+
+    Args:
+        features: (N, F), the first `FEATURES` of `measure_features`.
+        codes: (N, Z), of the same faces.
+        average: (H, W, C), the actor's average face; it shows where the mask is.
+
+    Returns:
+        float32 (F, Z). Features times it, less the mean, are the code's distance from
+        the average code, of the same spread over the actor's faces.
+    """
+    features = features - features.mean(axis=0)
+    weights = _weigh(features, _find_inside(average))
+    features *= weights
+    codes = codes - codes.mean(axis=0)
+    power = features.T @ features  # (F, F)
+    ridge = RIDGE * np.trace(power) / len(power) + EPSILON
+    power[np.diag_indices_from(power)] += ridge
+    kernel = np.linalg.solve(power, features.T @ codes)
+    spread = np.square(features @ kernel).sum()
+    kernel *= np.sqrt(np.square(codes).sum() / (spread + EPSILON))
+    return (weights[:, None] * kernel).astype("f4")
+
+
+def _weigh(features, inside):
+    """Weights (F,): edges within the face as they are, the other features all alike."""
+    spread = features.std(axis=0)
+    usual = np.sqrt(np.square(spread[:EDGES] * inside).mean())
+    others = MOUTH_WEIGHT * usual / (spread[EDGES:] + EPSILON)
+    return np.concatenate([inside, others])
+
+
+def _find_inside(average):
+    """1 for edges (EDGES,) of cells well within the face, else 0."""
+    down, across = (area_matrix(length, WORK_SIZE) for length in average.shape[:2])
+    face = down @ average.mean(axis=-1) @ across.T > BLACK
+    soft = blur_matrix(WORK_SIZE, MASK_SOFTNESS)[CELL // 2 :: CELL]
+    cells = soft @ face @ soft.T > MASK_SHARE
+    return np.repeat(cells, DIRECTIONS).astype("f4")

@@ -8,7 +8,7 @@ pure function of (seed, step).
 import numpy as np
 import tensorflow as tf
 
-from vae.strangers.filters import cubic_matrix
+from vae.strangers.registration import cubic_matrix
 
 FLIP_SHARE = 0.5
 JOIN_SHARES = {"light": 0.3, "full": 0.5}  # by --augment

@@ -1,6 +1,14 @@
-"""`history.png`: how the losses and the held-out PSNR went, drawn with Pillow."""
+"""`history.csv` and `history.png`: how the losses and the held-out PSNR went."""
+
+import csv
+import io
+import os
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from vae.files import replace_file
+from vae.images.sheets import write_png
 
 WIDTH, PANEL, MARGIN = 720, 220, 56  # pixels
 TRAIN, HELD_OUT = (31, 95, 180), (214, 90, 30)
@@ -13,6 +21,24 @@ PANELS = (
 )
 GRID_LINES = 4
 OUTLIERS = 0.05  # share of the worst values, at the start of a run, left off the axis
+
+
+def write_history(folder, history):
+    """Writes the table and the chart.
+
+    Args:
+        folder: where history.csv and history.png go.
+        history: list of dicts, one an epoch, all with the same keys.
+
+    Raises:
+        VaeError: one can't be written.
+    """
+    table = io.StringIO()
+    writer = csv.DictWriter(table, history[-1].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    replace_file(os.path.join(folder, "history.csv"), table.getvalue().encode())
+    write_png(os.path.join(folder, "history.png"), draw_history(history))
 
 
 def draw_history(history):

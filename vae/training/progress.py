@@ -1,7 +1,11 @@
-"""Where a training is: with the arrays, all that a resume needs. Standard library."""
+"""Where a training is: with the arrays, all that a resume needs."""
+
+import os
 from dataclasses import dataclass, field, fields
 
+from vae.config import ModelConfig, TrainConfig
 from vae.errors import RefusedError
+from vae.files import printable
 
 PARTS = ("loss", "reconstruction_loss", "kl_loss")
 COUNTERS = ("step", "epoch", "step_in_epoch", "best_epoch")
@@ -75,3 +79,20 @@ def _check_numbers(name, values):
 
 def _bad(name, found, expected):
     return RefusedError(f"progress: {name} {found!r:.80} found, {expected} expected")
+
+
+def read_state(checkpoint, state):
+    """Returns (`ModelConfig`, `TrainConfig`, `Progress`) of a checkpoint.
+
+    Args:
+        checkpoint: its folder. state: what its state.json holds; may be hostile.
+
+    Raises:
+        RefusedError: a value is of another kind or out of range.
+    """
+    kinds = {"model": ModelConfig, "config": TrainConfig, "progress": Progress}
+    try:
+        return [kind.from_dict(state.get(name)) for name, kind in kinds.items()]
+    except RefusedError as error:
+        path = os.path.join(checkpoint, "state.json")
+        raise RefusedError(f"{printable(path)}: {error}") from None

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops, optimizers
 
-from vae.data.arrays import count_batches, cut_batches
+from vae.data.batches import count_batches, cut_batches
 from vae.errors import VaeError
 from vae.model.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
 from vae.training.augment import augment
@@ -164,35 +164,39 @@ class Trainer:
         decibel = -10.0 * ops.log10(ops.maximum(error, 1e-10))
         return [*parts, ops.mean(decibel)]
 
-    def evaluate(self, rows):
+    def evaluate(self, images):
         """Measures images through `z_mean`, with the full beta.
 
         Args:
-            rows: uint8 (N, H, W, C)
+            images: uint8 (N, H, W, C)
 
         Returns:
             dict of the `PARTS`, nats an image, and psnr, dB; means over the images.
         """
         totals = np.zeros(len(PARTS) + 1)
-        for start in range(0, len(rows), EVALUATION_BATCH):
-            batch = rows[start : start + EVALUATION_BATCH]
+        for start in range(0, len(images), EVALUATION_BATCH):
+            batch = images[start : start + EVALUATION_BATCH]
             values = [float(value) for value in self._evaluate(batch)]
             totals += np.array(values) * len(batch)
-        return dict(zip((*PARTS, "psnr"), (totals / len(rows)).tolist()))
+        return dict(zip((*PARTS, "psnr"), (totals / len(images)).tolist()))
 
 
-def fit(trainer, progress, rows, held_out, watcher):
-    """Trains from where `progress` is to the last epoch, or until `watcher` says stop.
+def fit(trainer, progress, images, held_out, callback):
+    """Trains from where `progress` is to the last epoch, or until `callback` raises.
 
     Args:
-        rows: training images, uint8 (N, H, W, C), or a `vae.data.arrays.FileRows`.
+        images: training images, uint8 (N, H, W, C), or `vae.data.arrays.StoredImages`.
         held_out: uint8 (M, H, W, C), or None.
-        watcher: has `on_step(losses)`, `on_epoch(row, improved)`; either may raise.
+        callback: has `on_step(losses)`, `on_epoch(row, improved)`; either may raise.
     """
     config = trainer.config
     while progress.epoch < config.epochs and not out_of_patience(config, progress):
         batches = cut_batches(
-            rows, config.batch_size, config.seed, progress.epoch, progress.step_in_epoch
+            images,
+            config.batch_size,
+            config.seed,
+            progress.epoch,
+            progress.step_in_epoch,
         )
         for batch in batches:
             losses = trainer.train_step(batch, progress)
@@ -200,9 +204,9 @@ def fit(trainer, progress, rows, held_out, watcher):
             progress.step_in_epoch += 1
             for name in PARTS:
                 progress.sums[name] += losses[name]
-            watcher.on_step(losses)
+            callback.on_step(losses)
         row, improved = _end_epoch(trainer, progress, held_out)
-        watcher.on_epoch(row, improved)
+        callback.on_epoch(row, improved)
 
 
 def out_of_patience(config, progress):

@@ -1,0 +1,267 @@
+"""The run of `prepare`: sources are loaded on all cores, cleaned, and written once."""
+
+import sys
+from collections import Counter
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from vae.config import PrepareConfig
+from vae.data.writer import ImageWriter
+from vae.errors import StoppedError, VaeError
+from vae.files import printable
+from vae.images.pixels import Target, limit_size, resize_image
+from vae.images.sheets import make_grid, stack_pairs, write_png
+from vae.parallel import count_cores, map_ordered
+from vae.preparation.cleaning import find_bad, measure_images
+from vae.preparation.faces import FaceDetector, crop_face
+from vae.terminal import list_failures, progress_bar, signals_to, watch
+
+BAD_KINDS = {  # kind -> the option that drops it
+    "duplicates": "dedupe",
+    "blurred": "drop_blurred",
+    "outliers": "drop_outliers",
+}
+TITLES = {
+    "duplicates": "near duplicates",
+    "blurred": "blurred",
+    "outliers": "far from the average",
+}
+SHEET_IMAGES = 100  # shown at most; they are spread over all
+SHEET_COLUMNS = 10
+SHEET_SIDE = 112  # pixels, of the longer side of an image on a sheet
+NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A data file to be made.
+
+    Attributes:
+        sources: where images come from, in order.
+        old: what is in the file already, as a source, or None.
+        output: the file. target: its images. compression: of its chunks.
+        config: thresholds and the like.
+        sheets: kinds of bad images to drop -> picture to show them in.
+        faces: whether to cut faces out; masked: whether to blacken what is round them.
+    """
+
+    sources: list
+    old: object
+    output: str
+    target: Target
+    compression: str
+    config: PrepareConfig
+    sheets: dict
+    faces: bool
+    masked: bool
+
+    def run(self):
+        """Writes the file and says what is in it; returns the exit status.
+
+        Raises:
+            StoppedError: a signal came; what was there is as it was.
+            VaeError: no image could be used, or the file can't be written.
+        """
+        with _Stop(self.output) as stop, self._create() as writer:
+            measures, failed, faceless = self._fill(writer, stop)
+            if writer.count == self._count_old():
+                list_failures(failed, verb="used")
+                reason = "no face was found" if faceless else "no image could be read"
+                raise VaeError(f"{printable(self.output)}: not written, since {reason}")
+            with stop.at_once():
+                show = partial(watch, text="compare")
+                limits = self.config, self._count_old(), self.sheets
+                bad = find_bad(*measures, *limits, show)
+            found = {
+                "duplicates": dict(bad.duplicates),
+                "blurred": dict.fromkeys(bad.blurred),
+                "outliers": dict.fromkeys(bad.outliers),
+            }
+            examples = {kind: _read_names(writer, found[kind]) for kind in found}
+            drawn = {kind: _draw_sheet(writer, found[kind]) for kind in self.sheets}
+            dropped = {row for kind in self.sheets for row in found[kind]}
+            self._commit(writer, dropped, stop)
+        for kind, sheet in drawn.items():
+            if sheet is not None:
+                write_png(self.sheets[kind], sheet)
+        self._report(writer.count - len(dropped), faceless, found, examples)
+        list_failures(failed, verb="used")
+        return 1 if failed else 0
+
+    def _count_old(self):
+        return self.old.count if self.old else 0
+
+    def _create(self):
+        return ImageWriter(self.output, self.target.shape, self.compression)
+
+    def _fill(self, writer, stop):
+        """Writes all images.
+
+        Returns:
+            ((thumbnails, sharpness), failures, number of pictures without a face)
+        """
+        sources = [*filter(None, [self.old]), *self.sources]
+        counts = [source.count for source in sources]
+        total = None if None in counts else sum(counts)
+        thumbnails, sharpness, failed = [], [], []
+        written, faceless = Counter(), Counter()  # of each source
+        loaded = closing(self._load(sources))
+        with progress_bar(total, "prepare") as bar, loaded as batches:
+            for source, batch, measures in batches:
+                stop.check()
+                writer.write(batch.images, batch.names, batch.frames)
+                thumbnails.append(measures[0])
+                sharpness.append(measures[1])
+                failed += batch.failed
+                for name, line in batch.notes:
+                    print(f"{name}: {line}", file=sys.stderr)
+                written[source] += len(batch.names)
+                faceless[source] += batch.faceless
+                bar.update(len(batch.names) + len(batch.failed) + batch.faceless)
+        for source, count in faceless.items():
+            if count and not written[source]:
+                pictures = f" in {count} pictures" if count > 1 else ""
+                failed.append((source.title, f"no face found{pictures}"))
+        measures = np.concatenate(thumbnails), np.concatenate(sharpness)
+        return measures, failed, faceless.total()
+
+    def _load(self, sources):
+        """Yields (source, `Batch`, measures), loading a few units ahead."""
+        target = self.target
+        if self.faces:
+            target = replace(target, cut_face=self._make_cutter())
+
+        def load(item):
+            source, unit, aim = item
+            batch = source.load(unit, aim)
+            return source, batch, measure_images(batch.images)
+
+        aims = [self.target if source is self.old else target for source in sources]
+        return map_ordered(
+            load,
+            (
+                (source, unit, aim)
+                for source, aim in zip(sources, aims, strict=True)
+                for unit in source.units(aim)
+            ),
+        )
+
+    def _make_cutter(self):
+        """Returns a function that cuts the largest face out of an image."""
+        detector = FaceDetector(count_cores())
+        size = self.target.width, self.target.height
+
+        def cut(image):
+            face = detector.find(image)
+            return None if face is None else crop_face(image, face, *size, self.masked)
+
+        return cut
+
+    def _commit(self, writer, dropped, stop):
+        """Puts the file in place, or one without the rows to drop."""
+        if not dropped:
+            writer.commit()
+            return
+        kept = np.ones(writer.count, bool)
+        kept[list(dropped)] = False
+        with self._create() as cleaned:
+            for start in range(0, writer.count, writer.chunk_rows):
+                stop.check()
+                images, names, frames = writer.read(start, start + writer.chunk_rows)
+                chosen = np.flatnonzero(kept[start : start + writer.chunk_rows])
+                cleaned.write(
+                    images[chosen],
+                    [names[index] for index in chosen],
+                    [frames[index] for index in chosen],
+                )
+            cleaned.commit()
+
+    def _report(self, count, faceless, found, examples):
+        target, old = self.target, self._count_old()
+        added = f", {count - old} of them new" if old else ""
+        print(f"{printable(self.output)}: {count} images{added}, {target.describe()}")
+        skipped = sum(source.skipped for source in self.sources)
+        if skipped:
+            print(f"skipped: {skipped} crops that OpenFace failed on")
+        if faceless:
+            print(f"skipped: {faceless} pictures without a face")
+        for kind, rows in found.items():
+            print(f"{TITLES[kind]}: {self._describe(kind, len(rows), examples[kind])}")
+
+    def _describe(self, kind, count, examples):
+        if not count:
+            return "0"
+        if kind in self.sheets:
+            return f"{count} dropped, see {printable(self.sheets[kind])}"
+        more = ", ..." if count > len(examples) else ""
+        option = BAD_KINDS[kind].replace("_", "-")
+        return f"{count} kept ({', '.join(examples)}{more}); drop them with --{option}"
+
+
+class _Stop:
+    """Ctrl-C and SIGTERM, answered where HDF5 is not in the middle of something."""
+
+    def __init__(self, output):
+        self._output, self._number, self._waits = output, None, True
+        self._answering = signals_to(self._on_signal)
+
+    def __enter__(self):
+        self._answering.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self._answering.__exit__(*error)
+
+    def _on_signal(self, number, _):
+        self._number = number
+        if not self._waits:
+            self.check()
+
+    def check(self):
+        """Raises `StoppedError` if a signal has come."""
+        if self._number is not None:
+            name = printable(self._output)
+            raise StoppedError(f"{name}: stopped, left as it was", self._number)
+
+    @contextmanager
+    def at_once(self):
+        """While this lasts, a signal stops the run wherever it is."""
+        self._waits = False
+        try:
+            self.check()
+            yield
+        finally:
+            self._waits = True
+
+
+def _read_names(writer, rows):
+    return [writer.read(row, row + 1)[1][0] for row in list(rows)[:NAMES_SHOWN]]
+
+
+def _draw_sheet(writer, rows):
+    """Shows images that are dropped; a duplicate, below the image it is a copy of.
+
+    Args:
+        rows: row -> the row it copies, or None.
+
+    Returns:
+        uint8 (H, W, C), or None if there is nothing to show.
+    """
+    if not rows:
+        return None
+    count = min(len(rows), SHEET_IMAGES)
+    chosen = np.array(list(rows))[np.linspace(0, len(rows) - 1, count).astype(int)]
+    images = _read_small(writer, chosen)
+    earlier = [rows[int(row)] for row in chosen]
+    if None not in earlier:
+        images = stack_pairs(_read_small(writer, earlier), images)
+    return make_grid(images, min(SHEET_COLUMNS, count))
+
+
+def _read_small(writer, rows):
+    images = np.concatenate([writer.read(row, row + 1)[0] for row in rows])
+    size = limit_size(images.shape, SHEET_SIDE)
+    return np.stack([resize_image(image, *size) for image in images])

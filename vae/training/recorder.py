@@ -1,0 +1,151 @@
+"""What a run of `train` leaves: checkpoints, the best model, previews, the history."""
+
+import os
+import platform
+from types import SimpleNamespace
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vae import __version__
+from vae.checkpoint.directory import restore, save_checkpoint
+from vae.checkpoint.model_files import write_model_files
+from vae.checkpoint.storage import SCHEMA, pack_arrays
+from vae.data.arrays import sample_images
+from vae.errors import VaeError
+from vae.files import printable
+from vae.images.pixels import measure_pixels
+from vae.images.sheets import make_grid, stack_pairs, write_png
+from vae.model.inference import Actor
+from vae.model.saved_model import write_saved_model
+from vae.strangers.reader import fit_reader
+from vae.training.augment import augment_fully
+from vae.training.history import write_history
+from vae.training.progress import Progress
+
+PREVIEW_IMAGES = 8
+BEST = "best/"  # before the names of the best epoch's arrays in a checkpoint
+
+
+class Recorder:
+    """Writes a model directory.
+
+    Args:
+        output: the model directory.
+        trainer: a `vae.training.trainer.Trainer`.
+        images: training images, uint8 (N, H, W, C), or a stand-in for them.
+        data_description: the form and the fingerprint of the data, for metadata.
+    """
+
+    def __init__(self, output, trainer, images, data_description):
+        self._output, self._trainer, self._images = output, trainer, images
+        self._model, self._config = trainer.model, trainer.config
+        self._data_description = data_description
+        self._best = {}  # name -> array, of the best epoch
+        self._exported = 0  # the epoch whose weights were written last
+
+    def begin(self, progress):
+        """Starts the network at the actor's average image, and saves step 0."""
+        self._model.start_from(*measure_pixels(sample_images(self._images)))
+        self.keep_best()
+        self.save(progress)
+
+    def restore(self, checkpoint, state):
+        """Takes over the arrays of a checkpoint; returns its `Progress`.
+
+        Raises:
+            VaeError: the arrays are damaged, or the counters don't fit each other.
+        """
+        best = {f"{BEST}{name}": _hold(v) for name, v in self._model.arrays.items()}
+        path = os.path.join(checkpoint, "arrays.h5")
+        restore(self._trainer.arrays | best, path)
+        self._best = {name.removeprefix(BEST): one.array for name, one in best.items()}
+        progress = Progress.from_dict(state["progress"])
+        done = progress.epoch * self._trainer.batches + progress.step_in_epoch
+        if progress.step != done:
+            found = f"step {progress.step} found, {done} expected"
+            raise VaeError(f"{printable(path)}: {found}")
+        if progress.history:
+            self.write_history(progress)
+        return progress
+
+    def keep_best(self):
+        """Takes the weights as they are for those of the best epoch."""
+        arrays = self._model.arrays
+        self._best = {name: variable.numpy() for name, variable in arrays.items()}
+
+    def save(self, progress):
+        """Saves the state, and the best model so far as the one that others load."""
+        arrays = {name: v.numpy() for name, v in self._trainer.arrays.items()}
+        arrays |= {f"{BEST}{name}": array for name, array in self._best.items()}
+        state = {
+            "model": self._model.config.to_dict(),
+            "config": self._config.to_dict(),
+            "source": self._data_description,
+            "progress": vars(progress),
+        }
+        save_checkpoint(self._output, progress.step, arrays, state)
+        if progress.best_epoch:
+            self._export_best(progress)
+
+    def _export_best(self, progress):
+        """Writes what `sample` and `reconstruct` load, where the best is a new one."""
+        contents = None
+        if self._exported != progress.best_epoch:
+            actor = Actor(self._model.config, self._best)
+            sample = sample_images(self._images)
+            statistics = fit_reader(actor, sample, self._config.seed, augment_fully)
+            contents = {
+                "weights.h5": pack_arrays(self._best),
+                "latent.npz": statistics.pack(),
+            }
+        write_model_files(self._output, self._describe(progress), contents)
+        self._exported = progress.best_epoch
+
+    def _describe(self, progress):
+        """Returns what metadata.json says of the best epoch."""
+        return {
+            "schema": SCHEMA,
+            "model": self._model.config.to_dict(),
+            "train": self._config.to_dict(),
+            "source": self._data_description,
+            "latent_statistics": "latent.npz",
+            "best": progress.history[progress.best_epoch - 1],
+            "epochs_done": progress.epoch,
+            "versions": {
+                "vae": __version__,
+                "python": platform.python_version(),
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+                "h5py": h5py.__version__,
+            },
+        }
+
+    def export_saved_model(self):
+        """Writes the best epoch as a TensorFlow SavedModel."""
+        write_saved_model(self._model.config, self._best, self._output)
+
+    def write_history(self, progress):
+        """Writes the table and the chart of all epochs."""
+        write_history(self._output, progress.history)
+
+    def write_preview(self, held_out, epoch):
+        """Draws a few held-out images above their reconstructions."""
+        chosen = np.linspace(0, len(held_out) - 1, PREVIEW_IMAGES).astype(int)
+        images = held_out[np.unique(chosen)]
+        actor = Actor(self._model.config, self._model.arrays)
+        results = actor.decode(actor.encode(images)[0])
+        sheet = make_grid(stack_pairs(images, results), columns=len(images))
+        digits = max(4, len(str(self._config.epochs)))
+        name = f"epoch-{epoch:0{digits}}.png"
+        write_png(os.path.join(self._output, "previews", name), sheet)
+
+
+def _hold(variable):
+    """Returns what takes an array where a variable is expected."""
+    held = SimpleNamespace(shape=variable.shape, array=None)
+    held.assign = lambda array: setattr(held, "array", array)
+    return held
