@@ -1,4 +1,5 @@
 """Installs the package and the console script `vae`."""
+
 import re
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """Entry point of the command-line tool: `python vae.py train|sample|reconstruct`."""
+
 import sys
 
 from vae.cli import main

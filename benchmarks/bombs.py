@@ -6,6 +6,7 @@ Each bomb is read by the tool in a process of its own. What is printed is its si
 most memory that process (or its child) held above one that reads a good file of the same
 kind, the processor time it took more than that one, and the first words of what it said.
 """
+
 import argparse
 import io
 import json
@@ -62,6 +63,7 @@ print("FIGURES", max(*own, children), seconds, said)
 
 def png(width, height, extra=b""):
     """Returns a PNG of black rows, well packed."""
+
     def chunk(name, data):
         checked = name + data
         return len(data).to_bytes(4) + checked + zlib.crc32(checked).to_bytes(4)
@@ -93,11 +95,16 @@ def many_scans():
     content = encoded("JPEG", (8000, 8000), progressive=True, quality=10)
     last = content.rindex(b"\xff\xda")
     scan = content[last:-2]
-    return content[:last] + scan * max(1, min(1000, (200 << 20) // len(scan))) + b"\xff\xd9"
+    return (
+        content[:last]
+        + scan * max(1, min(1000, (200 << 20) // len(scan)))
+        + b"\xff\xd9"
+    )
 
 
 def hdf5(add):
     """Returns a function that writes an HDF5 file with what `add` puts into it."""
+
     def write(path):
         with h5py.File(path, "w") as file:
             add(file)
@@ -122,7 +129,9 @@ def large_chunks(file):
     """Writes chunks of the most that is taken, 64 MB, as floats."""
     rows = (64 << 20) // (64 * 64 * 3 * 4)
     shape = (rows, 64, 64, 3)
-    file.create_dataset("data", (4 * rows, 64, 64, 3), "f4", chunks=shape, compression=1)
+    file.create_dataset(
+        "data", (4 * rows, 64, 64, 3), "f4", chunks=shape, compression=1
+    )
     for start in range(0, 4 * rows, rows):
         file["data"][start : start + rows] = np.zeros(shape, "f4")
 
@@ -159,6 +168,7 @@ def endless(path):
 
 def model(weights=None, text=None):
     """Returns a function that writes a model directory."""
+
     def write(path):
         config = ModelConfig()
         metadata = {"schema": 1, "model": config.to_dict()}

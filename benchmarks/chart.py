@@ -1,4 +1,5 @@
 """Curves on logarithmic axes, drawn with Pillow: a straight line is a power law."""
+
 import math
 from dataclasses import dataclass
 

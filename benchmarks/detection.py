@@ -8,6 +8,7 @@ the known eyes come to lie in the crop, 112 x 112, and where eyes belong; of the
 eye. Known are the middles between the corners of each eye in `landmarks`; those come
 from MediaPipe, whose networks are relatives of the ones tested.
 """
+
 import argparse
 import sys
 import time
@@ -52,7 +53,9 @@ def main():
     if not is_installed():
         sys.exit("--faces needs: pip install 'vae-faces[faces]'")
     detector, rng = FaceDetector(1), np.random.default_rng(options.seed)
-    print(f"{'':10} frames  no face  within {NEAR:g}  median   95 %     worst  ms a frame")
+    print(
+        f"{'':10} frames  no face  within {NEAR:g}  median   95 %     worst  ms a frame"
+    )
     everything = []
     for person in PEOPLE:
         path = options.shared / "data" / f"{person}.h5"
@@ -94,7 +97,9 @@ def make_frame(crop, eyes, rng):
     way = np.column_stack([back, -back @ shift]).ravel()
     affine, size = Image.Transform.AFFINE, FRAME
     frame = draw_background(rng)
-    pasted = Image.fromarray(crop).transform(size, affine, way, Image.Resampling.BICUBIC)
+    pasted = Image.fromarray(crop).transform(
+        size, affine, way, Image.Resampling.BICUBIC
+    )
     inside = Image.new("L", (CROP_SIDE, CROP_SIDE), 255)
     inside = inside.transform(size, affine, way, Image.Resampling.BILINEAR)
     frame.paste(pasted, mask=inside)
@@ -128,7 +133,9 @@ def print_row(name, found):
     if len(distances):
         near = np.sum(distances <= NEAR) / len(found)
         middle, most = np.quantile(distances, [0.5, 0.95])
-        cells += f"  {100 * near:7.1f}%  {middle:6.2f}  {most:6.2f}  {distances.max():8.2f}"
+        cells += (
+            f"  {100 * near:7.1f}%  {middle:6.2f}  {most:6.2f}  {distances.max():8.2f}"
+        )
     taken = 1000 * np.mean([seconds for _, seconds in found])
     print(f"{cells}  {taken:10.1f}", flush=True)
 

@@ -1,4 +1,5 @@
 """What benchmarks work on: drawn faces in files of any size, and a model of them."""
+
 import subprocess
 import sys
 import zlib

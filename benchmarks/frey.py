@@ -7,6 +7,7 @@ For each of the three published seeds the frames are shuffled and cut into 1565 
 on, 200 to choose the best epoch by, and 200 to test on; the tool trains and evaluates
 through its own command line. Trainings that are already in --folder are used again.
 """
+
 import argparse
 import json
 import statistics
@@ -39,10 +40,7 @@ SETTINGS = {
     "--precision": "float32",
 }
 SAMPLES = 500  # codes drawn a frame, for the importance-weighted bound
-MEASURES = {
-    "bits": "negative ELBO",
-    "weighted_bits": f"weighted, {SAMPLES} codes",
-}
+MEASURES = {"bits": "negative ELBO", "weighted_bits": f"weighted, {SAMPLES} codes"}
 
 
 def main():

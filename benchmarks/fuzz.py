@@ -8,6 +8,7 @@ an end, that case is noted and another worker goes on after it. In the reads tha
 the tool makes in a child process of its own first, that is what the child is for;
 anywhere else it is a finding, as is any error that is not one line.
 """
+
 import argparse
 import mmap
 import os

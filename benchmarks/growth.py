@@ -1,4 +1,5 @@
 """What an image costs as the file, the image and the code grow, with a chart."""
+
 import sys
 from dataclasses import dataclass
 from functools import partial

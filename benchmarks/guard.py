@@ -3,6 +3,7 @@
 `python benchmarks/guard.py` prints them: the operations of the traced train step by
 type, how often it was traced, and how often an epoch reads the file.
 """
+
 import json
 import sys
 import tempfile

@@ -8,6 +8,7 @@ within a save, between two, or while the finished model is exported. A save is
 acknowledged when `save_checkpoint` has returned. When a run ends, the next round begins
 another. Exits with 1 if a save was lost or any run differs from the straight one.
 """
+
 import argparse
 import csv
 import os
@@ -108,7 +109,9 @@ def _be_child(arguments, log, pipe):
             os.write(pipe, b"%d\n" % step)
 
         recorder.save_checkpoint = save_and_tell
-        preflight._run = preflight.check  # the file is ours; a child of the child takes time
+        preflight._run = (
+            preflight.check
+        )  # the file is ours; a child of the child takes time
         status = run_tool(["train", *map(str, arguments)])
     finally:
         os._exit(status)
@@ -172,7 +175,9 @@ class Campaign:
             self.lost += state["progress"]["step"] < self.newest
         if (self.output / "metadata.json").exists():
             try:
-                verify_model_files(self.output, read_json(self.output / "metadata.json"))
+                verify_model_files(
+                    self.output, read_json(self.output / "metadata.json")
+                )
             except VaeError as error:
                 self.mixed += "of two moments" in str(error)
                 if "of two moments" not in str(error):

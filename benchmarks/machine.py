@@ -1,4 +1,5 @@
 """What a figure was measured on: processor, memory, versions and load."""
+
 import json
 import os
 import platform

@@ -1,4 +1,5 @@
 """Where the programs are that take turns."""
+
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent

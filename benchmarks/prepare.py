@@ -1,4 +1,5 @@
 """Crops a second into a data file, beside a program that only decodes them."""
+
 import json
 import os
 import sys

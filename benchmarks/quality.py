@@ -1,4 +1,5 @@
 """Time to quality on real faces: held-out PSNR against seconds of training."""
+
 import os
 import sys
 from dataclasses import dataclass

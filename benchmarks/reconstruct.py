@@ -1,4 +1,5 @@
 """Crops a second, beside a program that only decodes and encodes them."""
+
 import json
 import sys
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 Every contender runs in a process of its own; they take turns, and medians are printed
 with what each figure of ours is compared with the others'.
 """
+
 import argparse
 import json
 import os

@@ -1,4 +1,5 @@
 """Sampled images a second, beside a program that only writes the same PNG files."""
+
 import json
 import subprocess
 import sys

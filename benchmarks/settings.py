@@ -1,4 +1,5 @@
 """What can be changed about a benchmark: fields of its own frozen dataclass."""
+
 from dataclasses import field, replace
 
 

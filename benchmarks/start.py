@@ -1,4 +1,5 @@
 """Seconds of short commands, and from the command to the first training step."""
+
 import sys
 from dataclasses import dataclass
 

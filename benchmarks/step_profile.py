@@ -4,6 +4,7 @@
 operation, then the floor: its FLOPs over the measured speed of matrix products, and the
 bytes it must move over the measured memory bandwidth.
 """
+
 import argparse
 import os
 import re

@@ -8,6 +8,7 @@ needs an environment of its own (it says which; PYTHON is the one in it). Then t
 on drawn people, whose true parameters are known; that part needs no shared data. Models
 and pictures that are already in --folder are used again.
 """
+
 import argparse
 import json
 import subprocess
@@ -75,7 +76,9 @@ def score_shared(shared, detector, folder, seed):
         row = [scores[a, d, method] for a in ACTORS for d in DRIVERS]
         cells = " ".join(f"{score:.2f}" for score in row[:3])
         others = " ".join(f"{score:.2f}" for score in row[3:])
-        print(f"| {method} | {cells} | {others} | {np.mean(row):.3f} | {min(row):.2f} |")
+        print(
+            f"| {method} | {cells} | {others} | {np.mean(row):.3f} | {min(row):.2f} |"
+        )
 
 
 def score_driver(shared, detector, folder, model, driver, method):

@@ -1,4 +1,5 @@
 """Training throughput at 64 x 64: the tool beside the original network in its peers."""
+
 import sys
 from dataclasses import dataclass
 

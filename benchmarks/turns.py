@@ -3,6 +3,7 @@
 A contender is a command. Its wall time and peak memory are always measured; if the last
 line of its stdout is a JSON object, those figures are taken as well.
 """
+
 import json
 import math
 import os

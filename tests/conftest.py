@@ -1,4 +1,5 @@
 """What tests share: a way to run the tool, small files, one tiny trained model."""
+
 import os
 import sys
 from pathlib import Path
@@ -37,11 +38,6 @@ TENSORFLOW_FILES = {
     "test_use.py",
     "test_verdict.py",
 }
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "tensorflow: needs TensorFlow; the slow part")
-    config.addinivalue_line("markers", "child: HDF5 files are tried in a child process")
 
 
 def pytest_collection_modifyitems(items):

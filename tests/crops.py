@@ -1,4 +1,5 @@
 """Folders of crops that tests write, and the data files that they read back."""
+
 import h5py
 from PIL import Image
 

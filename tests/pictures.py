@@ -1,4 +1,5 @@
 """Pictures that tests make for themselves: encoded, noisy, raw."""
+
 import io
 import struct
 import zlib

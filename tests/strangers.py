@@ -1,4 +1,5 @@
 """Stand-ins for actors whom strangers are turned into."""
+
 from vae.images.pixels import measure_pixels
 
 

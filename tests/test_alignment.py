@@ -1,4 +1,5 @@
 """How a folder of a stranger's crops becomes codes of the actor; networks are fakes."""
+
 import numpy as np
 import pytest
 
@@ -167,5 +168,8 @@ def test_smoothing_keeps_a_constant_and_calms_jitter():
     jitter = RNG.normal(size=(200, 2))
     calm = smooth_codes(jitter, 2.0)
     assert calm.shape == jitter.shape
-    assert np.abs(np.diff(calm, axis=0)).mean() < np.abs(np.diff(jitter, axis=0)).mean() / 3
+    assert (
+        np.abs(np.diff(calm, axis=0)).mean()
+        < np.abs(np.diff(jitter, axis=0)).mean() / 3
+    )
     np.testing.assert_array_equal(smooth_codes(jitter, 0), jitter)

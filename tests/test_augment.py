@@ -1,4 +1,5 @@
 """Invented faces: what changes, what stays, and that all of it can be repeated."""
+
 import numpy as np
 import pytest
 import tensorflow as tf

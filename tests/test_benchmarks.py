@@ -2,6 +2,7 @@
 
 Nothing is timed here and neither TensorFlow nor PyTorch is loaded.
 """
+
 import ast
 import json
 import subprocess

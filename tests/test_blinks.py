@@ -1,4 +1,5 @@
 """Whose blinks are found, though shut eyes look different in each, and whose are not."""
+
 import numpy as np
 import pytest
 from strangers import Stranger

@@ -1,4 +1,5 @@
 """Intervals of means: right for independent images, and for frames that repeat."""
+
 import numpy as np
 import pytest
 

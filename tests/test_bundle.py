@@ -1,4 +1,5 @@
 """A model's arrays and their digests: replaced together, verified before use."""
+
 import json
 import os
 import pickle
@@ -62,7 +63,9 @@ def test_row_02_an_export_that_ends_anywhere_is_the_old_or_the_new(kill, tmp_pat
         now = {name: (folder / name).read_bytes() for name in NAMES}
         found.append([contents(1), contents(2)].index(now) if now != mixed() else "mix")
         if found[-1] == "mix":  # between two renames; never taken for a whole one
-            with pytest.raises(RefusedError, match=": weights.h5 and latent.npz are of"):
+            with pytest.raises(
+                RefusedError, match=": weights.h5 and latent.npz are of"
+            ):
                 verify(folder)
         else:
             verify(folder)

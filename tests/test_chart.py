@@ -1,4 +1,5 @@
 """The picture of a run: its panels, where the curves go, odd histories."""
+
 import numpy as np
 import pytest
 

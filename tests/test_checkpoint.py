@@ -1,4 +1,5 @@
 """Checkpoints: whole or not at all, verified when found, and nothing else touched."""
+
 import errno
 import os
 import shutil
@@ -130,7 +131,9 @@ def test_row_15_an_array_that_is_not_finite_is_not_saved(tmp_path):
 
 @pytest.mark.parametrize("step", [3, 2], ids=["next step", "same step"])
 @pytest.mark.parametrize("kill", [False, True], ids=["error", "kill"])
-def test_row_02_a_save_that_ends_anywhere_leaves_the_old_or_the_new(step, kill, tmp_path):
+def test_row_02_a_save_that_ends_anywhere_leaves_the_old_or_the_new(
+    step, kill, tmp_path
+):
     outcomes = []
     for fatal_call in range(1, MANY):
         output = tmp_path / str(fatal_call)

@@ -1,4 +1,5 @@
 """The command line itself: help, old command lines, exit statuses, errors."""
+
 import os
 import re
 import subprocess

@@ -1,4 +1,5 @@
 """Limits of every option, and the way of a config to and from a dictionary."""
+
 import json
 from dataclasses import fields
 

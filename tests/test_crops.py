@@ -1,4 +1,5 @@
 """A folder of crops: in order whoever reads them, the broken ones told and left out."""
+
 import numpy as np
 import pytest
 from pictures import encode

@@ -1,4 +1,5 @@
 """Damaged, hostile and missing pictures: what is said, and what is never opened."""
+
 import os
 import socket
 import zlib
@@ -53,11 +54,26 @@ DAMAGE = {
     "row_37 line": (raw_png(1, 65536), "1x65536 pixels, over 65535 on one side"),
     "row_37 passes": (many_passes(65), "65 passes, over the limit of 64"),
     "row_37 0x0": (raw_png(0, 0), "not an image"),
-    "row_37 text bomb": (raw_png(1, 1, b"\0\0", extra=ZTXT_BOMB), "damaged (Decompressed"),
-    "row_40 over 16 bits": (encode(levels("i4", 0, 65536), "TIFF"), "pixel values outside"),
-    "row_40 negative": (encode(levels("i4", -1, 0), "TIFF"), "pixel values outside 0..65535"),
-    "row_40 float 0..255": (encode(levels("f4", 0, 255), "TIFF"), "pixel values outside 0..1"),
-    "row_40 NaN": (encode(levels("f4", 0, np.nan), "TIFF"), "pixel values outside 0..1"),
+    "row_37 text bomb": (
+        raw_png(1, 1, b"\0\0", extra=ZTXT_BOMB),
+        "damaged (Decompressed",
+    ),
+    "row_40 over 16 bits": (
+        encode(levels("i4", 0, 65536), "TIFF"),
+        "pixel values outside",
+    ),
+    "row_40 negative": (
+        encode(levels("i4", -1, 0), "TIFF"),
+        "pixel values outside 0..65535",
+    ),
+    "row_40 float 0..255": (
+        encode(levels("f4", 0, 255), "TIFF"),
+        "pixel values outside 0..1",
+    ),
+    "row_40 NaN": (
+        encode(levels("f4", 0, np.nan), "TIFF"),
+        "pixel values outside 0..1",
+    ),
 }
 
 
@@ -121,7 +137,9 @@ def make_large(path):
         (make_large, "256000001 bytes, over the limit of 256000000"),
     ],
 )
-def test_row_47_what_is_no_image_file_is_not_opened(tmp_path, monkeypatch, make, reason):
+def test_row_47_what_is_no_image_file_is_not_opened(
+    tmp_path, monkeypatch, make, reason
+):
     monkeypatch.chdir(tmp_path)  # a socket's path may not be long
     make("x.png")
     with pytest.raises(ImageError) as caught:

@@ -1,4 +1,5 @@
 """Reading image files: kinds of numbers, which axis is the width, fingerprints."""
+
 import h5py
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
 """`make demo` from its first command to its last picture, in miniature."""
+
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,4 +1,5 @@
 """`evaluate` with trained models: what it prints, writes, and against what is exact."""
+
 import json
 import shutil
 

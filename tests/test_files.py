@@ -1,4 +1,5 @@
 """Names of outputs, and files that are written whole or not at all."""
+
 import os
 import resource
 import unicodedata

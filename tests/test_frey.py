@@ -1,4 +1,5 @@
 """The published split of Frey Faces, on numbers that stand for the frames."""
+
 import numpy as np
 import pytest
 

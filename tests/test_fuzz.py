@@ -1,4 +1,5 @@
 """A short run of each fuzzer, and the damage that once was more than a refusal."""
+
 import subprocess
 import sys
 
@@ -37,7 +38,9 @@ def test_row_19_a_chunk_of_a_size_that_cannot_be_is_told(number, tmp_path):
     target = TARGETS["hdf5"](tmp_path)
     path = tmp_path / "in.h5"
     path.write_bytes(make_case(target, "hdf5", 0, number))
-    with pytest.raises(VaeError, match=r"the chunk of image \d+ is damaged \(\d+ bytes"):
+    with pytest.raises(
+        VaeError, match=r"the chunk of image \d+ is damaged \(\d+ bytes"
+    ):
         probe.check(path, "data")
 
 
@@ -50,4 +53,6 @@ def test_row_24_damage_that_crashes_the_library_is_refused(number, tmp_path):
     path.write_bytes(make_case(target, "hdf5", 0, number))
     with pytest.raises(RefusedError) as caught:
         try_images(path, "data", ("source", "frame"))
-    assert str(caught.value).startswith(f"{path}: the HDF5 library crashes on it, a dam")
+    assert str(caught.value).startswith(
+        f"{path}: the HDF5 library crashes on it, a dam"
+    )

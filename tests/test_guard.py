@@ -1,4 +1,5 @@
 """Costs that must not creep in, held as counts: no clock, so no busy machine matters."""
+
 import pytest
 
 from benchmarks.faces import CHUNK_ROWS, write_sorted

@@ -1,4 +1,5 @@
 """Behaviour of image files in and out: names, decoding, damage, writing, sheets."""
+
 import struct
 
 import numpy as np

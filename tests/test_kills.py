@@ -1,4 +1,5 @@
 """Ten rounds of the benchmark that kills a training and goes on with it."""
+
 import os
 import subprocess
 import sys

@@ -1,4 +1,5 @@
 """Statistics of codes and walks between them, against plain arithmetic."""
+
 import io
 import os
 import pickle

@@ -1,4 +1,5 @@
 """The parts of the bound, against numpy by hand."""
+
 import numpy as np
 import pytest
 

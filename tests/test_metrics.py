@@ -1,4 +1,5 @@
 """Measures of images against arithmetic by hand, scikit-image and exact likelihoods."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

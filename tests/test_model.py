@@ -1,4 +1,5 @@
 """Shapes of the network at every kind of size, and what it starts from."""
+
 import numpy as np
 import pytest
 
@@ -59,8 +60,11 @@ def test_only_small_discretized_models_are_dense(likelihood):
 
 def test_no_batch_normalisation():
     model = VAE(ModelConfig())
-    kinds = {type(layer).__name__ for net in (model.encoder, model.decoder)
-             for layer in net.layers}
+    kinds = {
+        type(layer).__name__
+        for net in (model.encoder, model.decoder)
+        for layer in net.layers
+    }
     assert not any("Norm" in kind for kind in kinds)
 
 

@@ -1,4 +1,5 @@
 """What is read from the mouths of people whom nobody has seen, drawn and flat."""
+
 import numpy as np
 import pytest
 from strangers import Stranger

@@ -1,4 +1,5 @@
 """The network in numpy computes what the trained one does, whatever its form."""
+
 import numpy as np
 import pytest
 
@@ -79,7 +80,12 @@ def test_log_variance_is_clipped_whatever_comes_in(model):
 
 def test_stages_follow_the_size():
     assert [count_stages(side, side) for side in (4, 28, 63, 64, 112, 128)] == [
-        2, 2, 2, 3, 3, 4,
+        2,
+        2,
+        2,
+        3,
+        3,
+        4,
     ]
     shapes = shape_arrays(ModelConfig(width=50, height=71))
     assert shapes["decoder/in/kernel"] == (30, 5 * 4 * 128)

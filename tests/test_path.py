@@ -1,4 +1,5 @@
 """The whole path that the README shows, from crops to a verdict, in miniature."""
+
 import subprocess
 import sys
 

@@ -1,4 +1,5 @@
 """PNG files are what every reader takes them for."""
+
 import io
 
 import numpy as np

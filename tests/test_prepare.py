@@ -1,4 +1,5 @@
 """Behaviour of `prepare`: pixels, chunks, sizes, order and origins."""
+
 import os
 
 import h5py

@@ -1,4 +1,5 @@
 """What `prepare` says of near duplicates, blurred images and outliers, and drops."""
+
 import numpy as np
 import pytest
 from crops import files_below, load, write_crops

@@ -4,6 +4,7 @@ Most tests put a detector in place of the real one, which is an extra: it takes 
 a blue spot for eyes. Those at the end need the extra and are left out without it; they
 look for the example's drawn faces.
 """
+
 import subprocess
 import sys
 

@@ -1,4 +1,5 @@
 """Behaviour of `prepare` on data files: appending to one, and repacking one."""
+
 import h5py
 import numpy as np
 from conftest import make_faces, write_h5

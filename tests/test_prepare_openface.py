@@ -1,4 +1,5 @@
 """Behaviour of `prepare` on the output of OpenFace, with the CSV that lies beside."""
+
 import csv
 
 import numpy as np

@@ -1,4 +1,5 @@
 """What `prepare` refuses, or leaves out, and with which words."""
+
 import os
 
 import numpy as np

@@ -1,4 +1,5 @@
 """`prepare` stopped, killed or out of space; what it loads, and how much memory."""
+
 import os
 import resource
 import signal

@@ -1,4 +1,5 @@
 """Behaviour of `prepare` on videos: frames, thinning, rotation, damage, playlists."""
+
 import numpy as np
 import pytest
 from conftest import make_faces
@@ -75,8 +76,7 @@ def test_a_damaged_end_is_listed_and_the_start_kept(tmp_path, run_cli):
 
 
 @pytest.mark.parametrize(
-    "name, coding",
-    [("clip.avi", ["png", "rgb24", {"pred": "none"}]), ("clip.mkv", [])],
+    "name, coding", [("clip.avi", ["png", "rgb24", {"pred": "none"}]), ("clip.mkv", [])]
 )
 def test_a_video_that_was_cut_short_is_listed(tmp_path, run_cli, name, coding):
     images = np.random.default_rng(0).integers(0, 256, (60, 24, 32, 3), np.uint8)

@@ -1,4 +1,5 @@
 """HDF5 files that crash the library, loop for ever in it or take all memory."""
+
 import os
 import stat
 
@@ -91,7 +92,9 @@ def test_row_24_a_good_file_is_nothing_to_speak_of(tmp_path, monkeypatch):
 
 def test_what_the_child_refuses_is_told_as_if_here(tmp_path):
     write_h5(tmp_path / "é.h5", make_faces(4, 8, 8)[..., 0])
-    with pytest.raises(RefusedError, match=r"é.h5: dataset 'data': shape \(4, 8, 8\) f"):
+    with pytest.raises(
+        RefusedError, match=r"é.h5: dataset 'data': shape \(4, 8, 8\) f"
+    ):
         try_images(tmp_path / "é.h5", "data")
     path = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8), fletcher32=True)
     with h5py.File(path) as file:

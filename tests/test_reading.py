@@ -1,4 +1,5 @@
 """What is read from faces by their gradients: what matters to it and what doesn't."""
+
 import numpy as np
 import pytest
 
@@ -16,7 +17,9 @@ def draw_faces(mouths, brows, light=0.0, contrast=1.0, height=64, width=64):
         places = np.asarray(middle)[:, None, None]
         return np.exp(-(((y - places) / thickness) ** 2)) * (np.abs(x - 0.5) < 0.25)
 
-    faces = 0.6 - 0.4 * bar(0.7 + np.asarray(mouths)) - 0.3 * bar(0.3 + np.asarray(brows))
+    faces = (
+        0.6 - 0.4 * bar(0.7 + np.asarray(mouths)) - 0.3 * bar(0.3 + np.asarray(brows))
+    )
     return (contrast * faces + light * x)[..., None].astype("f4")
 
 

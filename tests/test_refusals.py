@@ -1,4 +1,5 @@
 """What data is refused: one line that says why, nothing written, TensorFlow not started."""
+
 import os
 
 import h5py
@@ -73,12 +74,24 @@ FILES = {
         lambda path: None,
         "in.h5: no such file or directory, an HDF5 file expected",
     ),
-    "row_18 directory": (lambda p: p.mkdir(), "in.h5: a directory, an HDF5 file expected"),
+    "row_18 directory": (
+        lambda p: p.mkdir(),
+        "in.h5: a directory, an HDF5 file expected",
+    ),
     "row_18 pipe": (os.mkfifo, "in.h5: not a regular file, an HDF5 file expected"),
-    "row_18 empty": (lambda p: p.touch(), "in.h5: an empty file, an HDF5 file expected"),
+    "row_18 empty": (
+        lambda p: p.touch(),
+        "in.h5: an empty file, an HDF5 file expected",
+    ),
     "row_18 text": (lambda p: p.write_text("hello\n" * 500), NOT_IT),
-    "row_18 superblock": (lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(999)), NOT_IT),
-    "row_19 truncated": (truncated, "in.h5: truncated, a whole HDF5 file expected; copy it"),
+    "row_18 superblock": (
+        lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(999)),
+        NOT_IT,
+    ),
+    "row_19 truncated": (
+        truncated,
+        "in.h5: truncated, a whole HDF5 file expected; copy it",
+    ),
     "row_26 other name": (
         change_h5(lambda file: None),
         "--hdf5-dataset-name: 'data' found, one of the datasets in in.h5 expected:"
@@ -99,7 +112,10 @@ FILES = {
         "--hdf5-dataset-name: 'data' found, one of the datasets in in.h5 expected: it"
         " holds none",
     ),
-    "row_20 soft link": (link_to(h5py.SoftLink("/other")), "in.h5: 'data' is a SoftLink, a"),
+    "row_20 soft link": (
+        link_to(h5py.SoftLink("/other")),
+        "in.h5: 'data' is a SoftLink, a",
+    ),
     "row_20 external link": (
         link_to(h5py.ExternalLink("x.h5", "/data")),
         "in.h5: 'data' is an ExternalLink, a dataset stored in the file itself expected;"
@@ -108,10 +124,7 @@ FILES = {
 }
 FORMS = {  # what is said after the name of the dataset
     "row_21 virtual": (change_h5(virtual), f"virtual dataset found, {OWN}"),
-    "row_21 external": (
-        change_h5(external),
-        f"external storage found, {OWN}",
-    ),
+    "row_21 external": (change_h5(external), f"external storage found, {OWN}"),
     "row_22 never written": (
         declare(1_000_000, 64, 64, 3),
         "12288000000 bytes declared and 0 stored; it was never"
@@ -122,15 +135,11 @@ FORMS = {  # what is said after the name of the dataset
         "chunks of 90 MB found, at most 64 MB expected; repack",
     ),
     "row_29 nul": (store(h5py.Empty("u1")), f"shape None found, {SHAPE}"),
-    "row_27 rank 3": (
-        store(PIXELS[..., 0]),
-        f"shape (12, 8, 8) found, {SHAPE}",
-    ),
+    "row_27 rank 3": (store(PIXELS[..., 0]), f"shape (12, 8, 8) found, {SHAPE}"),
     "row_27 rank 5": (store(PIXELS[None]), "shape (1, 12, 8, 8, 3) found"),
     "row_27 channels first": (
         store(PIXELS.transpose(0, 3, 1, 2)),
-        f"shape (12, 3, 8, 8) found, {SHAPE}; move the channels"
-        " to the end",
+        f"shape (12, 3, 8, 8) found, {SHAPE}; move the channels to the end",
     ),
     "row_27 alpha": (
         store(np.zeros((2, 8, 8, 4), np.uint8)),
@@ -168,6 +177,7 @@ for dtype_name, (row, dtype) in DTYPES.items():
         declare(2, 8, 8, 3, dtype=dtype, fillvalue=None),
         f"{dtype_name} values found, {KINDS}",
     )
+
 
 @pytest.mark.parametrize("case", FILES)
 def test_train_refuses_a_file_that_is_not_images(case, refused, tmp_path):

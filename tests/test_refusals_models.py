@@ -1,4 +1,5 @@
 """What is refused of models in use: `sample`, `reconstruct`, `evaluate`."""
+
 import json
 import re
 

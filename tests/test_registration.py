@@ -1,4 +1,5 @@
 """Finding a stranger's features in the actor's face, on faces whose warp is known."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
 """The table of docs/reliability.md and the tests it names fit each other."""
+
 import re
 
 from conftest import ROOT

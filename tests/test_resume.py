@@ -1,4 +1,5 @@
 """A run that was stopped at any moment ends with the weights of a straight run."""
+
 import csv
 import os
 import signal
@@ -102,9 +103,7 @@ def test_row_04_a_signal_saves_and_says_how_to_go_on(
     assert_same_run(output, straight)
 
 
-def test_row_09_resume_of_a_finished_run_changes_nothing(
-    straight, faces_file, run_cli
-):
+def test_row_09_resume_of_a_finished_run_changes_nothing(straight, faces_file, run_cli):
     before = read_weights(straight)
     assert run_cli("train", "--resume", faces_file, straight)[0] == 0
     after = read_weights(straight)

@@ -1,4 +1,5 @@
 """Rows of docs/reliability.md on data files that no other test of the reader holds."""
+
 import fcntl
 import os
 import subprocess
@@ -37,7 +38,9 @@ def add_loop(file):
 LINKS = {
     "loop": add_loop,
     "dangling": lambda file: file.__setitem__("data", h5py.SoftLink("/nowhere")),
-    "out": lambda file: file.__setitem__("data", h5py.ExternalLink("secret.h5", "data")),
+    "out": lambda file: file.__setitem__(
+        "data", h5py.ExternalLink("secret.h5", "data")
+    ),
 }
 
 
@@ -55,7 +58,9 @@ def test_row_20_a_link_above_the_dataset_is_not_followed(refused, tmp_path):
     out = h5py.ExternalLink("secret.h5", "/inner")
     write(tmp_path / "in.h5", lambda file: file.__setitem__("group", out))
     message = refused("train --hdf5-dataset-name group/data in.h5 out")
-    assert message.startswith("in.h5: 'group/data' is an ExternalLink, a dataset stored")
+    assert message.startswith(
+        "in.h5: 'group/data' is an ExternalLink, a dataset stored"
+    )
     assert os.stat(tmp_path / "secret.h5").st_atime == 0  # it was not read
 
 
@@ -104,7 +109,11 @@ def test_row_23_a_filter_of_the_library_that_is_not_needed_is_not_run(tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"compression": "gzip"}, {"compression": "lzf"}, {"shuffle": True, "fletcher32": True}],
+    [
+        {"compression": "gzip"},
+        {"compression": "lzf"},
+        {"shuffle": True, "fletcher32": True},
+    ],
 )
 def test_row_23_the_filters_of_h5py_are_read(settings, tmp_path):
     path = write_h5(tmp_path / "in.h5", PIXELS, chunks=(4, 8, 8, 3), **settings)
@@ -154,7 +163,9 @@ ODD = {
     "scalar": (lambda file: file.create_dataset("data", data=3), "shape () found, N x"),
     "references": (add_references, "object values found, uint8, or float16"),
     "enum": (
-        lambda f: f.create_dataset("data", (1, 8, 8, 3), h5py.enum_dtype({"a": 1}, "i2")),
+        lambda f: f.create_dataset(
+            "data", (1, 8, 8, 3), h5py.enum_dtype({"a": 1}, "i2")
+        ),
         "int16 values found, uint8, or",
     ),
     "time": (
@@ -172,7 +183,10 @@ def test_row_29_what_is_no_number_is_refused(case, refused, tmp_path):
 
 
 LAYOUTS = {
-    "auto-chunked": ((12, 4, 4, 1), "chunks of 12 x 4 x 4 x 1 split every image, which"),
+    "auto-chunked": (
+        (12, 4, 4, 1),
+        "chunks of 12 x 4 x 4 x 1 split every image, which",
+    ),
     "one row": ((1, 8, 8, 3), None),
     "one chunk": ((12, 8, 8, 3), None),
 }

@@ -1,4 +1,5 @@
 """Rows of docs/reliability.md on what is written, and where: faults, links, streams."""
+
 import hashlib
 import os
 import resource
@@ -71,7 +72,9 @@ def test_row_10_a_full_disk_leaves_the_checkpoints_before(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
-        with pytest.raises(VaeError, match=r"step 2 can't be saved \(file too large\);"):
+        with pytest.raises(
+            VaeError, match=r"step 2 can't be saved \(file too large\);"
+        ):
             save(tmp_path, 2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -172,7 +175,9 @@ def test_row_44_inputs_are_as_they_were(output, refused, tmp_path):
     (tmp_path / "link").symlink_to("crops")
     (tmp_path / "crops" / "a.png").write_bytes(encode(noise()))
     before = hash_below(tmp_path)
-    assert refused(f"prepare --overwrite crops {output}").startswith(f"{output}: inside")
+    assert refused(f"prepare --overwrite crops {output}").startswith(
+        f"{output}: inside"
+    )
     assert hash_below(tmp_path) == before
 
 

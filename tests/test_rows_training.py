@@ -1,4 +1,5 @@
 """Rows of docs/reliability.md that need a training or a trained model."""
+
 import getpass
 import os
 import pickle
@@ -94,9 +95,7 @@ def test_row_30_a_bad_value_found_while_training_keeps_the_run(
     )
 
 
-def test_row_09_more_epochs_go_on_from_where_the_run_was(
-    trained, faces_file, run_cli
-):
+def test_row_09_more_epochs_go_on_from_where_the_run_was(trained, faces_file, run_cli):
     before = read_history(trained)
     arguments = ["--resume", "--epochs", "31", faces_file, trained]
     status, _, err = run_cli("train", *arguments)

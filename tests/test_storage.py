@@ -1,4 +1,5 @@
 """What is in a model directory: arrays, JSON, a lock; and who may write there."""
+
 import json
 import os
 import subprocess

@@ -3,6 +3,7 @@
 A ridge regression learns to read the parameters from the actor's drawn faces; what it
 reads from the reconstructions of another person is compared with what that person did.
 """
+
 import numpy as np
 import pytest
 from conftest import write_h5

@@ -1,4 +1,5 @@
 """Batches of one epoch: every row once, any order again, few reads, bounded memory."""
+
 import threading
 from itertools import pairwise
 
@@ -114,9 +115,7 @@ def test_streamed_batches_hold_the_pixels_of_the_file(tmp_path, monkeypatch):
     assert sorted(map(bytes, found)) == sorted(map(bytes, images[:45]))
 
 
-@given(
-    st.integers(1, 300), st.integers(1, 70), st.integers(1, 40), st.integers(1, 200)
-)
+@given(st.integers(1, 300), st.integers(1, 70), st.integers(1, 40), st.integers(1, 200))
 def test_every_row_comes_once_whatever_the_sizes(count, batch_size, block, pool):
     rows, file = streamed(count, block)
     with pytest.MonkeyPatch.context() as patch:

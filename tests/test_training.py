@@ -1,4 +1,5 @@
 """What a training writes, shows and refuses to save."""
+
 import csv
 import json
 
@@ -55,8 +56,10 @@ def test_noise_depends_on_the_step_and_the_seed():
 
 def test_beta_grows_over_the_warm_up():
     trainer = make_trainer(beta=2.0, kl_warmup=4)
-    found = [trainer.beta(Progress(epoch=e, step_in_epoch=s))
-             for e, s in ((0, 0), (1, 1), (4, 0), (9, 0))]
+    found = [
+        trainer.beta(Progress(epoch=e, step_in_epoch=s))
+        for e, s in ((0, 0), (1, 1), (4, 0), (9, 0))
+    ]
     assert found == [0.0, 0.75, 2.0, 2.0]
 
 
@@ -101,8 +104,14 @@ def test_row_15_an_extreme_learning_rate_never_saves_nan(tmp_path, run_cli, face
 def test_the_model_directory_holds_what_is_promised(tiny_model):
     names = {path.name for path in tiny_model.iterdir()} - {".lock"}
     assert names == {
-        "metadata.json", "weights.h5", "latent.npz", "saved_model", "checkpoints",
-        "history.csv", "history.png", "previews",
+        "metadata.json",
+        "weights.h5",
+        "latent.npz",
+        "saved_model",
+        "checkpoints",
+        "history.csv",
+        "history.png",
+        "previews",
     }
     rows = list(csv.DictReader((tiny_model / "history.csv").open()))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 31))
@@ -111,7 +120,10 @@ def test_the_model_directory_holds_what_is_promised(tiny_model):
         assert float(row["loss"]) == pytest.approx(parts, rel=1e-6)
     metadata = json.loads((tiny_model / "metadata.json").read_text())
     assert metadata["model"] == {
-        "width": 20, "height": 24, "channels": 3, "latent_dim": 4,
+        "width": 20,
+        "height": 24,
+        "channels": 3,
+        "latent_dim": 4,
         "likelihood": "gaussian",
     }
     text = (tiny_model / "metadata.json").read_text()

@@ -1,4 +1,5 @@
 """`sample` and `reconstruct` with a trained model, and the SavedModel without us."""
+
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,14 @@ def test_the_neutral_crop_becomes_the_actor_at_rest(
     tiny_model, crops, tmp_path, run_cli
 ):
     rest, folder = crops / "clip" / "frame_3.bmp", tmp_path / "out"
-    options = ["--align", "relative", "--neutral", rest, "--latents", tmp_path / "z.npz"]
+    options = [
+        "--align",
+        "relative",
+        "--neutral",
+        rest,
+        "--latents",
+        tmp_path / "z.npz",
+    ]
     assert run_cli("reconstruct", *options, tiny_model, crops, folder)[0] == 0
     z = np.load(tmp_path / "z.npz")["z_mean"]  # (12, Z)
     neutral = np.load(tiny_model / "latent.npz")["neutral"]
@@ -110,7 +118,8 @@ def test_row_36_unreadable_crops_are_listed_and_the_others_done(
     assert out.startswith("11 of 13 crops in")
     lines = err.splitlines()
     assert [line.split(":")[0] for line in lines[-3:-1]] == [
-        "clip/frame_5.bmp", "notes.png"
+        "clip/frame_5.bmp",
+        "notes.png",
     ]
     assert lines[-1] == "2 of 13 could not be read"
 

@@ -1,4 +1,5 @@
 """Tables, sums, nearest frames and contact sheets, on numbers made up here."""
+
 import json
 
 import numpy as np
@@ -75,7 +76,10 @@ def test_the_worst_images_are_named():
     good, bad = make_measured(6), make_measured(1, noise=15)
     summary = make_judge([good, bad, make_measured(2)]).summarise(name)
     worst = summary["psnr"]["worst"]
-    assert worst[0] == {"name": "row 6", "value": psnr(bad.images, bad.reconstructed)[0]}
+    assert worst[0] == {
+        "name": "row 6",
+        "value": psnr(bad.images, bad.reconstructed)[0],
+    }
     assert [one["value"] for one in worst] == sorted(one["value"] for one in worst)
     assert summary["ssim"]["worst"][0]["name"] == "row 6"
     assert f"worst PSNR: {worst[0]['value']:.2f} row 6; " in format_details(summary)[0]
@@ -89,7 +93,11 @@ def test_what_does_not_exist_is_said_and_not_made_up():
     assert [row.split()[-1] for row in rows if row.startswith("bits")] == ["-", "-"]
     assert any(line.startswith("bits/dim: none") for line in format_details(summary))
     small = [
-        Measured(part.images[:, :9], part.reconstructed[:, :9], *list(vars(part).values())[2:])
+        Measured(
+            part.images[:, :9],
+            part.reconstructed[:, :9],
+            *list(vars(part).values())[2:],
+        )
         for part in [make_measured(3)]
     ]
     summary = make_judge(small, shape=(9, 16, 3)).summarise(name)

@@ -1,4 +1,5 @@
 """Work on all cores: in order, a little ahead, and stopped by the first error."""
+
 import itertools
 
 import pytest

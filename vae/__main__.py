@@ -1,4 +1,5 @@
 """`python -m vae`: the same as `python vae.py`."""
+
 import sys
 
 from vae.cli import main

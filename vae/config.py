@@ -111,7 +111,6 @@ class _Config:
         """Returns the fields as a dictionary that JSON can hold."""
         return asdict(self)
 
-
     @classmethod
     def pick(cls, values):
         """Returns those of `values`, a dictionary, that are fields and not None."""
@@ -226,9 +225,7 @@ class ReconstructConfig(_Config):
     align: str = _option(
         "auto", "map a stranger to the actor; auto: if it is one", choices=ALIGNMENTS
     )
-    strength: float = _option(
-        1.0, "factor on the expression, for strangers", 0.0, 10.0
-    )
+    strength: float = _option(1.0, "factor on the expression, for strangers", 0.0, 10.0)
     smooth: float = _option(
         0.0, "frames over which to smooth a sequence; 0: none", 0.0, 1000.0
     )
@@ -292,10 +289,10 @@ class PrepareArguments:
     )
     faces: bool = _flag("find the largest face of each picture, and cut it out upright")
     mask: bool = _flag("with --faces: blacken what is outside the face")
-    dedupe: bool = _flag(
-        "drop near duplicates, and show them in OUTPUT.duplicates.png"
+    dedupe: bool = _flag("drop near duplicates, and show them in OUTPUT.duplicates.png")
+    drop_blurred: bool = _flag(
+        "drop blurred images, and show them in OUTPUT.blurred.png"
     )
-    drop_blurred: bool = _flag("drop blurred images, and show them in OUTPUT.blurred.png")
     drop_outliers: bool = _flag(
         "drop images far from the average, and show them likewise"
     )

@@ -3,6 +3,7 @@
 Names come from strangers' folders, so that any of them may hold line breaks, bytes that
 are no text, or a name that another system reserves. Standard library only.
 """
+
 import contextlib
 import itertools
 import os

@@ -1,4 +1,5 @@
 """All cores at work on a list of items, the results in order. Standard library only."""
+
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor

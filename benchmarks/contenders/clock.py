@@ -1,4 +1,5 @@
 """Images a second of a training loop, without its warm-up. Used by all contenders."""
+
 import time
 
 

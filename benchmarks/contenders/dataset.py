@@ -1,4 +1,5 @@
 """Faces of an HDF5 file in memory, as most training programs read them."""
+
 import h5py
 
 

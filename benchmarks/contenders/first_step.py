@@ -3,6 +3,7 @@
 `first_step.py COMMAND ...` runs `vae.py train` with a terminal for its stderr, waits
 for the progress bar to count a step, and stops the training.
 """
+
 import json
 import os
 import pty

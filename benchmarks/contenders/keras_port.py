@@ -1,5 +1,6 @@
 """Training pace of the original network in Keras: `fit` with a `train_step` of its own,
 the way Keras teaches a VAE to its users."""
+
 import json
 
 import keras

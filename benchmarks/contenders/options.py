@@ -1,4 +1,5 @@
 """The command line that the training contenders share."""
+
 import argparse
 
 

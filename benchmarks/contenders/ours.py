@@ -1,4 +1,5 @@
 """Training pace of the tool, with its defaults or without augmentation."""
+
 import json
 
 from clock import StepClock

@@ -3,6 +3,7 @@
 The loader runs one epoch alone and is watched: time, bytes that the process really
 read, calls of h5py, and how well a batch mixes. Then training runs on the same rows.
 """
+
 import argparse
 import json
 import sys

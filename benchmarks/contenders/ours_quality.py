@@ -3,6 +3,7 @@
 `ours_quality.py SECONDS COMMAND ...`: runs a command whose last argument is the model
 directory, and stops it, as Ctrl-C does, once its clock shows SECONDS.
 """
+
 import csv
 import json
 import signal

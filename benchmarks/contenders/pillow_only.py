@@ -5,6 +5,7 @@
 decode FOLDER` only decodes, files of any kind. WAY is threads or processes, one for each
 core. It prints the seconds of the work, without the start.
 """
+
 import json
 import os
 import sys

@@ -1,4 +1,5 @@
 """Training pace of pythae's own trainer with the original network."""
+
 import json
 import tempfile
 

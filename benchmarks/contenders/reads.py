@@ -1,4 +1,5 @@
 """What a process reads: calls and bytes asked of h5py, and bytes the kernel gave."""
+
 import h5py
 
 

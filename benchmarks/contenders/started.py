@@ -2,6 +2,7 @@
 
 `started.py COMMANDS`: a JSON list of argument lists. All are run, the last is timed.
 """
+
 import json
 import sys
 import time

@@ -4,6 +4,7 @@ Four convolutions with stride 2 (4x4; 32, 64, 128, 256 channels), a Gaussian cod
 dense layer of 1024 and four transposed convolutions (5x5, 5x5, 6x6, 6x6), batch norm
 before each ReLU, Bernoulli likelihood plus KL. It takes 64 x 64 pixels and no others.
 """
+
 import torch
 from torch import nn
 from torch.nn import functional

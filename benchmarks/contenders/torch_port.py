@@ -1,4 +1,5 @@
 """Training pace of the original network in PyTorch, plain or at its best."""
+
 import json
 
 import torch

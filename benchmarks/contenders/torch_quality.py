@@ -2,6 +2,7 @@
 
 The clock stands still while held-out images are measured.
 """
+
 import argparse
 import json
 import time

@@ -1,4 +1,5 @@
 """Our own training loop, watched from outside: all that knows the tool's library."""
+
 import sys
 from pathlib import Path
 
@@ -9,12 +10,7 @@ from vae.data.arrays import sample_images  # noqa: E402
 from vae.images.pixels import measure_pixels  # noqa: E402
 from vae.model.network import VAE  # noqa: E402
 from vae.training.progress import Progress  # noqa: E402
-from vae.training.trainer import (  # noqa: E402
-    Trainer,
-    dtype_policy,
-    fit,
-    resolve_precision,
-)
+from vae.training.trainer import Trainer, dtype_policy, fit, resolve_precision  # noqa: E402
 
 ENDLESS = 10**6  # epochs
 

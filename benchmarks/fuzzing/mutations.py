@@ -1,4 +1,5 @@
 """Damage: a whole file in, a damaged one out, as a pure function of a seed."""
+
 import copy
 import json
 
@@ -40,7 +41,9 @@ def _flip(content, other, rng):
 
 
 def _set(content, other, rng):
-    content[_place(content, rng)] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))
+    content[_place(content, rng)] = rng.choice(
+        (0, 1, 127, 128, 255, rng.randrange(256))
+    )
 
 
 def _number(content, other, rng):

@@ -4,6 +4,7 @@ A target is opened with a folder of its own; `read(content, guard)` lets the too
 damaged file. It returns "accepted" or "refused" or raises what is a finding. `guard` is
 told when the reads that follow are no longer made in a child process first.
 """
+
 import io
 import json
 import shutil
@@ -62,7 +63,11 @@ class Hdf5:
     @staticmethod
     def _settings():
         yield {}
-        yield {"chunks": (5, 8, 8, 3), "compression": "gzip", "maxshape": (None, 8, 8, 3)}
+        yield {
+            "chunks": (5, 8, 8, 3),
+            "compression": "gzip",
+            "maxshape": (None, 8, 8, 3),
+        }
         yield {"chunks": (4, 8, 8, 3), "compression": "lzf", "shuffle": True}
         yield {"chunks": (1, 8, 8, 3), "fletcher32": True}
         yield {"libver": "latest", "chunks": (7, 8, 8, 3), "maxshape": (None, 8, 8, 3)}
@@ -192,7 +197,13 @@ class Pictures:
     def _settings():
         rgb, gray = Image.fromarray(_noise(20, 24, 3)), Image.fromarray(_noise(20, 24))
         frames = {"save_all": True, "append_images": [rgb, rgb.rotate(90)]}
-        for picture in (rgb, gray, rgb.quantize(16), gray.convert("1"), gray.convert("LA")):
+        for picture in (
+            rgb,
+            gray,
+            rgb.quantize(16),
+            gray.convert("1"),
+            gray.convert("LA"),
+        ):
             yield picture, "PNG", {}
         yield rgb, "PNG", {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0", **frames}
         yield Image.fromarray(_noise(20, 24).astype(np.uint16) * 257), "PNG", {}
@@ -229,9 +240,4 @@ class Pictures:
         return "accepted"
 
 
-TARGETS = {
-    "hdf5": Hdf5,
-    "metadata": Metadata,
-    "manifest": Manifest,
-    "images": Pictures,
-}
+TARGETS = {"hdf5": Hdf5, "metadata": Metadata, "manifest": Manifest, "images": Pictures}

@@ -5,6 +5,7 @@ a kill at any moment leaves the previous ones intact. Files hold arrays and JSON
 nothing here unpickles or executes what it reads. The newest checkpoint is found by
 verifying, not by a pointer file that could be lost.
 """
+
 import contextlib
 import json
 import os

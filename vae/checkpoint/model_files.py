@@ -4,6 +4,7 @@
 are replaced, also of the ones before, so that a kill at any moment leaves a description
 that fits what is there.
 """
+
 import hashlib
 import os
 import stat

@@ -3,6 +3,7 @@
 What is read may come from a stranger: only arrays of the names and shapes asked for are
 taken, from inside the file itself, and JSON has a size limit and a schema number.
 """
+
 import hashlib
 import io
 import json

@@ -116,15 +116,11 @@ def _write(actor, images, z, paths, side_by_side):
 
 def _save_latents(path, files, z_mean, z_log_var):
     buffer = io.BytesIO()
-    np.savez(
-        buffer, files=np.array(files, np.str_), z_mean=z_mean, z_log_var=z_log_var
-    )
+    np.savez(buffer, files=np.array(files, np.str_), z_mean=z_mean, z_log_var=z_log_var)
     replace_file(path, buffer.getvalue())
 
 
 def _report(crops, decibel):
     worst = int(np.argmin(decibel))
     name = crops.printable_names()[worst]
-    print(
-        f"PSNR: mean {decibel.mean():.2f} dB, worst {decibel[worst]:.2f} dB ({name})"
-    )
+    print(f"PSNR: mean {decibel.mean():.2f} dB, worst {decibel[worst]:.2f} dB ({name})")

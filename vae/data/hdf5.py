@@ -2,6 +2,7 @@
 
 Everything here returns upright uint8 images with rows first.
 """
+
 import hashlib
 from dataclasses import dataclass
 

@@ -3,6 +3,7 @@
 The crops are called `frame_det_00_000001.bmp` (face, frame); `NAME.csv` beside the
 folder has a row for each of them. Standard library only.
 """
+
 import csv
 import os
 import re

@@ -4,6 +4,7 @@ The HDF5 library is written in C, and a damaged or hostile file can make it loop
 ever, take all memory or crash. The child makes the reads that the parent is about to
 make, under limits on time and memory, so that such a file is refused in one line.
 """
+
 import contextlib
 import os
 import subprocess

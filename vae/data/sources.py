@@ -2,6 +2,7 @@
 
 `vae.data.video` has another `Source`.
 """
+
 import os
 import stat
 import warnings

@@ -5,6 +5,7 @@ never one reached through a soft or external link, external storage or a virtual
 dataset, all of which can name other files (h5py follows each without asking), and only
 through filters that come with h5py.
 """
+
 import os
 import stat
 

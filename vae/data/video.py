@@ -3,6 +3,7 @@
 FFmpeg is given an open file and the formats below, so that a playlist under the name of
 a video can't make it read another file or an address.
 """
+
 import os
 import stat
 

@@ -4,6 +4,7 @@ The file has three datasets of one row an image: `data`, `source` (the name of t
 it came from) and `frame` (its number there). Images are stored upright, rows first, in
 chunks of whole images, with checksums.
 """
+
 import contextlib
 import glob
 import math

@@ -7,6 +7,7 @@ the series remembers: the block length is chosen by its autocorrelation. Order c
 images must come in the order of time, and an image beside its copies is one piece of
 evidence. A series of fewer than `MIN_PIECES` blocks decides nothing.
 """
+
 import math
 from dataclasses import dataclass
 

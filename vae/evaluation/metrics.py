@@ -1,4 +1,5 @@
 """Measures of images against each other, and of codes against a model. numpy only."""
+
 import math
 
 import numpy as np

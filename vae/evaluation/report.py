@@ -1,4 +1,5 @@
 """What was measured, for a person: tables, and a sheet of the best and the worst."""
+
 from dataclasses import asdict, dataclass
 
 import numpy as np

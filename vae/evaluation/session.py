@@ -12,11 +12,7 @@ from vae.checkpoint.storage import write_json
 from vae.config import EvaluateConfig
 from vae.errors import VaeError
 from vae.evaluation.judge import load_judge
-from vae.evaluation.metrics import (
-    NearestFrames,
-    measure_distance,
-    summarise_distances,
-)
+from vae.evaluation.metrics import NearestFrames, measure_distance, summarise_distances
 from vae.evaluation.report import (
     LABELS,
     BestAndWorst,

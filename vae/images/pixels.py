@@ -3,6 +3,7 @@
 An image is uint8 (H, W, C), C being 3 (RGB) or 1 (gray). Pixels change range or size
 nowhere else.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -189,7 +190,9 @@ def measure_pixels(images):
     total = np.zeros(images.shape[1:])
     squares = np.zeros(images.shape[1:])
     for start in range(0, len(images), MEASURED_TOGETHER):
-        batch = images[start : start + MEASURED_TOGETHER].astype(np.float32)  # whole numbers
+        batch = images[start : start + MEASURED_TOGETHER].astype(
+            np.float32
+        )  # whole numbers
         total += batch.sum(0)
         squares += np.square(batch).sum(0)
     average = total / len(images) / 255

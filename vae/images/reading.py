@@ -3,6 +3,7 @@
 Only five formats are tried, whatever a file is called, and size is checked before
 pixels are decoded.
 """
+
 import contextlib
 import ctypes
 import logging

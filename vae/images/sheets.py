@@ -68,5 +68,3 @@ def stack_pairs(top, bottom):
 def join_side_by_side(left, right):
     """Puts images beside others: two of (..., H, W, C) give (..., H, 2W, C)."""
     return np.concatenate([left, right], axis=-2)
-
-

@@ -1,4 +1,5 @@
 """The latent space as numbers: statistics of a training set, and walks. numpy only."""
+
 import io
 from dataclasses import asdict, dataclass
 

@@ -3,6 +3,7 @@
 Training and validation call the same functions. All losses are in nats an image; for
 the Gaussian they belong to a density over pixels scaled to 0..1.
 """
+
 import math
 
 from keras import ops

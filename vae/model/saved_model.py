@@ -1,4 +1,5 @@
 """The model as a TensorFlow SavedModel, for programs that know nothing of ours."""
+
 import os
 import shutil
 

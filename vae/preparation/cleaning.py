@@ -4,6 +4,7 @@ Each image is reduced to a thumbnail and one number for its sharpness, 260 bytes
 that millions of them fit in memory. What is found depends on all images, and on their
 order only in which of two copies counts as the first.
 """
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -8,6 +8,7 @@ rest of the face is taken out, the blink is the one with the most skewed distrib
 independent component analysis with skewness as its contrast (Hyvärinen 1999), found by
 powers of the tensor of third moments (Anandkumar et al. 2014, arXiv 1210.7559).
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,7 @@ def view(edges):
     the rest of the face, folded too, coarsely.
     """
     grid = edges.reshape(-1, CELLS, CELLS, DIRECTIONS)
-    left, right = grid[:, :, :HALF], grid[:, :, :HALF - 1 :-1][..., _MIRRORED]
+    left, right = grid[:, :, :HALF], grid[:, :, : HALF - 1 : -1][..., _MIRRORED]
     folded, eyes = (left + right) / 2, (slice(None), *EYES)
     rest = folded[:, REST].reshape(
         -1, len(REST) // POOL, POOL, HALF // POOL, POOL, DIRECTIONS

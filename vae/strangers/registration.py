@@ -4,6 +4,7 @@ The average images of two people, and the maps of where they move, show eyes, br
 mouth without any detector. A coarse, left-right symmetric grid of displacements is
 fitted so that the stranger's maps, warped, correlate with the actor's. numpy only.
 """
+
 import numpy as np
 
 WORK_SIZE = 64  # pixels; maps are compared at this size, whatever the images' own
@@ -49,10 +50,7 @@ def register(average, variation, actor_average, actor_variation):
     moved = down @ _displacements(grid)[0] @ across.T  # (2, H, W)
     rows, columns = np.mgrid[0:height, 0:width]
     place = np.stack(
-        [
-            rows + moved[0] * height / WORK_SIZE,
-            columns + moved[1] * width / WORK_SIZE,
-        ],
+        [rows + moved[0] * height / WORK_SIZE, columns + moved[1] * width / WORK_SIZE],
         axis=-1,
     )
     return place.astype(np.float32)

@@ -5,6 +5,7 @@ two frames in one face, and faces whose features, or the mouth alone, are moved 
 little. The actor hardly ever made these expressions, but a stranger may. All of it is a
 pure function of (seed, step).
 """
+
 import numpy as np
 import tensorflow as tf
 

@@ -3,6 +3,7 @@
 State is a pure function of (seed, step): the order of an epoch, the noise of a row and
 the learning rate all follow from integers, so a resumed run needs arrays and a step.
 """
+
 import math
 import platform
 
