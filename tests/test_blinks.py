@@ -8,7 +8,7 @@ from vae.config import ReconstructConfig
 from vae.images.pixels import measure_pixels
 from vae.model.latent import LatentStatistics
 from vae.strangers.alignment import find_codes
-from vae.strangers.blinks import FEWEST, learn_blinks, separate_blinks, view
+from vae.strangers.blinks import MIN_CROPS, learn_blinks, separate_blinks, view
 from vae.strangers.features import EDGES, FEATURES, oriented_gradients
 
 COUNT, PERIOD = 240, 30  # crops, and from one blink to the next
@@ -92,7 +92,7 @@ def test_who_never_blinks_has_no_blinks():
     assert find(draw_people(play(), np.zeros(COUNT)))[0] is None
 
 
-@pytest.mark.parametrize("count, known", [(FEWEST - 1, False), (FEWEST, True)])
+@pytest.mark.parametrize("count, known", [(MIN_CROPS - 1, False), (MIN_CROPS, True)])
 def test_few_crops_tell_nothing(count, known):
     found, _ = find(draw_people(play(count=count), blink(count)))
     assert (found is not None) == known

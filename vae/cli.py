@@ -38,11 +38,11 @@ COMMANDS = {  # name -> what it is for, and the classes that list its options
 }
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit status.
 
     Args:
-        argv: list of arguments, by default those of the process.
+        argv: the arguments, by default those of the process.
     """
     secure_streams()
     args = build_parser().parse_args(argv)
@@ -63,7 +63,7 @@ def main(argv=None):
         return 128 + signal.SIGPIPE
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of all commands."""
     parser = _Parser(
         prog="vae.py",

@@ -1,14 +1,14 @@
 """What each command may be told: the only home of options, defaults and limits.
 
-A field of these classes is an option or an argument of the command line; `cli.py` makes
-parsers of them. Those that a model or a checkpoint keeps go to and from plain
-dictionaries, so that the command line, the metadata file and a checkpoint share one list
-of fields with one set of limits.
+A field of these classes is an option or an argument of the command line; `cli.py`
+makes parsers of them. Those that a model or a checkpoint keeps go to and from plain
+dictionaries, so that the command line, the metadata file and a checkpoint share one
+list of fields with one set of limits.
 """
 
 import math
-from dataclasses import asdict, dataclass, field, fields
-from typing import get_args
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import Self, get_args
 
 from vae.errors import RefusedError
 
@@ -25,7 +25,7 @@ MAX_SEED = 2**31 - 1
 FALLBACK_SIDE = 112  # pixels of a prepared image where the inputs don't agree
 
 
-def option_name(field_name):
+def option_name(field_name: str) -> str:
     """Returns the command-line option that sets a field."""
     prefix = "--input-" if field_name in ("width", "height") else "--"
     return prefix + field_name.replace("_", "-")
@@ -80,8 +80,8 @@ def _check(config):
             raise RefusedError(f"{option}: {value!r:.80} found, {problem} expected")
 
 
-def kind_of(item):
-    """Returns the type of a field's value; of a type that may be None, the other one."""
+def kind_of(item: Field) -> type:
+    """Returns the type of a field's value, which may be None besides."""
     return (get_args(item.type) or (item.type,))[0]
 
 
@@ -107,18 +107,18 @@ class _Config:
     def __post_init__(self):
         _check(self)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """Returns the fields as a dictionary that JSON can hold."""
         return asdict(self)
 
     @classmethod
-    def pick(cls, values):
+    def pick(cls, values: dict) -> dict:
         """Returns those of `values`, a dictionary, that are fields and not None."""
         names = [item.name for item in fields(cls)]
         return {name: values[name] for name in names if values.get(name) is not None}
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict) -> Self:
         """Builds a config from a dictionary that may come from an untrusted file.
 
         Raises:

@@ -1,5 +1,6 @@
 """`evaluate`: how good a model is on images, or which of two models is better."""
 
+import argparse
 import os
 import sys
 
@@ -16,7 +17,7 @@ from vae.terminal import quiet_tensorflow
 MAX_MODELS = 2
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Measures, prints, writes what was asked for; returns 1 if images failed.
 
     Raises:

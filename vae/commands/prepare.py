@@ -1,5 +1,6 @@
 """`prepare`: folders of crops, pictures, videos and HDF5 files into one data file."""
 
+import argparse
 import os
 import stat
 import sys
@@ -19,7 +20,7 @@ from vae.preparation.pipeline import BAD_KINDS, Pipeline
 HDF5_EXTENSIONS = (".h5", ".hdf5")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Writes the file and says what is in it; returns 1 if something was unreadable.
 
     Raises:

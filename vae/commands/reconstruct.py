@@ -1,5 +1,6 @@
 """`reconstruct`: every face crop of a folder, as the actor."""
 
+import argparse
 import io
 import os
 import sys
@@ -19,7 +20,7 @@ from vae.strangers.alignment import LoadedActor
 from vae.terminal import list_failures, progress_bar
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Reconstructs the folder and prints PSNR; returns 1 if some crops failed.
 
     Raises:

@@ -1,5 +1,6 @@
 """`sample`: walks through the latent space of a model, one picture a step."""
 
+import argparse
 import os
 from itertools import chain
 
@@ -21,7 +22,7 @@ SHEET_STEPS = 20  # pictures of a row, at most
 MAX_PICTURES = 1_000_000
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Draws the walks; prints where the pictures are; returns the exit status.
 
     Raises:

@@ -4,6 +4,7 @@ Options, output and data file are checked completely before TensorFlow starts; t
 directory is locked first, and given back as it was if the request is refused.
 """
 
+import argparse
 import os
 import sys
 from dataclasses import replace
@@ -27,7 +28,7 @@ from vae.terminal import quiet_tensorflow, watch
 from vae.training.progress import read_state
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Trains, or goes on training; returns the exit status.
 
     Raises:

@@ -8,7 +8,9 @@ reads strangers as noise.
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from vae.config import ModelConfig
 
 PATCH = 4  # pixels a side, folded into the channels of the first layer
 WIDTHS = (32, 64, 128, 192, 256)  # channels of each stage
@@ -18,64 +20,55 @@ LARGEST_GRID = 8  # stages are added until the innermost grid is smaller
 LOG_VAR_RANGE = (-12.0, 6.0)  # of a latent; keeps exp() finite whatever comes in
 
 
-@dataclass(frozen=True)
-class Rescale:
+class Rescale(NamedTuple):
     """Multiplies by `scale`, then adds `offset`."""
 
     scale: float
     offset: float
 
 
-@dataclass(frozen=True)
-class Pad:
+class Pad(NamedTuple):
     """Adds zeros below and to the right: (B, H + bottom, W + right, C)."""
 
     bottom: int
     right: int
 
 
-@dataclass(frozen=True)
-class Crop:
+class Crop(NamedTuple):
     """Keeps the first rows and columns: (B, height, width, C)."""
 
     height: int
     width: int
 
 
-@dataclass(frozen=True)
-class SpaceToDepth:
+class SpaceToDepth(NamedTuple):
     """Folds squares of pixels into channels: (B, H, W, C) -> (B, H/n, W/n, n*n*C)."""
 
     size: int
 
 
-@dataclass(frozen=True)
-class DepthToSpace:
+class DepthToSpace(NamedTuple):
     """Unfolds channels into squares of pixels: (B, H, W, n*n*C) -> (B, H*n, W*n, C)."""
 
     size: int
 
 
-@dataclass(frozen=True)
-class Reshape:
+class Reshape(NamedTuple):
     """Gives each item another shape: (B, *shape)."""
 
     shape: tuple
 
 
-@dataclass(frozen=True)
-class ReLU:
+class ReLU(NamedTuple):
     """max(x, 0). Not a leaky one: where TensorFlow 2.21 fuses that behind an addition
     on a CPU, its slope becomes 0.2, in evaluation alone."""
 
 
-@dataclass(frozen=True)
-class GELU:
+class GELU(NamedTuple):
     """The Gaussian error linear unit, in its tanh form (Hendrycks and Gimpel 2016)."""
 
 
-@dataclass(frozen=True)
-class Dense:
+class Dense(NamedTuple):
     """A matrix product and a bias: (B, inputs) -> (B, outputs)."""
 
     name: str
@@ -83,13 +76,12 @@ class Dense:
     outputs: int
 
     @property
-    def shapes(self):
+    def shapes(self) -> dict[str, tuple]:
         """Name -> shape of its arrays."""
         return {"kernel": (self.inputs, self.outputs), "bias": (self.outputs,)}
 
 
-@dataclass(frozen=True)
-class Convolution:
+class Convolution(NamedTuple):
     """A convolution that keeps the size, zeros around: (B, H, W, inputs -> outputs).
 
     `quiet` starts it near zero, as the last one of a residual block.
@@ -102,34 +94,31 @@ class Convolution:
     quiet: bool = False
 
     @property
-    def shapes(self):
+    def shapes(self) -> dict[str, tuple]:
         """Name -> shape of its arrays."""
         kernel = (self.size, self.size, self.inputs, self.outputs)
         return {"kernel": kernel, "bias": (self.outputs,)}
 
 
-@dataclass(frozen=True)
-class AddImage:
+class AddImage(NamedTuple):
     """Adds one trained value a pixel, so that a decoder can start at the mean image."""
 
     name: str
     image: tuple
 
     @property
-    def shapes(self):
+    def shapes(self) -> dict[str, tuple]:
         """Name -> shape of its array."""
         return {"image": self.image}
 
 
-@dataclass(frozen=True)
-class Residual:
+class Residual(NamedTuple):
     """Adds to x what layers make of it: x + layers(x)."""
 
     layers: tuple
 
 
-@dataclass(frozen=True)
-class Architecture:
+class Architecture(NamedTuple):
     """All layers of a model.
 
     Attributes:
@@ -146,8 +135,8 @@ class Architecture:
     decoder: tuple
 
 
-def design_network(config):
-    """Returns the `Architecture` of a `ModelConfig`."""
+def design_network(config: ModelConfig) -> Architecture:
+    """Returns all layers of a model."""
     channels = count_outputs(config)
     if is_dense(config):
         pixels = config.height * config.width
@@ -169,7 +158,7 @@ def design_network(config):
     )
 
 
-def is_dense(config):
+def is_dense(config: ModelConfig) -> bool:
     """Whether a model's encoder and decoder are of dense layers alone.
 
     Small aligned faces are fitted far better so, and bits are what discretized is for.
@@ -178,12 +167,12 @@ def is_dense(config):
     return config.likelihood == "discretized" and values <= DENSE_VALUES
 
 
-def count_outputs(config):
+def count_outputs(config: ModelConfig) -> int:
     """Returns the channels that a decoder gives: for discretized, the noise as well."""
     return config.channels * (2 if config.likelihood == "discretized" else 1)
 
 
-def count_stages(width, height):
+def count_stages(width: int, height: int) -> int:
     """Returns the number of halvings, plus one, for images of a size in pixels."""
     stages = 2
     while max(width, height) >= LARGEST_GRID * PATCH * 2 ** (stages - 1):
@@ -245,12 +234,8 @@ def _unfold_codes(config):
     return (*found, Crop(config.height, config.width))
 
 
-def shape_arrays(config):
-    """Returns name -> shape, of all arrays of a model that are saved.
-
-    Args:
-        config: a `ModelConfig`.
-    """
+def shape_arrays(config: ModelConfig) -> dict[str, tuple]:
+    """Returns name -> shape, of all arrays of a model that are saved."""
     image, design = (
         (config.height, config.width, config.channels),
         design_network(config),

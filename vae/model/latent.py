@@ -1,6 +1,7 @@
 """The latent space as numbers: statistics of a training set, and walks. numpy only."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -34,22 +35,17 @@ class LatentStatistics:
     blink: np.ndarray
     mouth_share: np.ndarray
 
-    def pack(self):
+    def pack(self) -> bytes:
         """Returns the bytes of an .npz file."""
         buffer = io.BytesIO()
         np.savez(buffer, **asdict(self))
         return buffer.getvalue()
 
 
-def summarise_codes(z_mean):
-    """Returns the statistics that follow from a training set's codes alone.
+def summarise_codes(z_mean: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns mean, std, covariance and neutral of codes (N, Z), float32.
 
-    Args:
-        z_mean: (N, Z)
-
-    Returns:
-        dict of float32 arrays: mean, std, covariance and neutral, as
-        `LatentStatistics` has them.
+    They are those of `LatentStatistics` that follow from the codes alone.
     """
     z_mean = np.asarray(z_mean, np.float64)
     mean, std = z_mean.mean(0), z_mean.std(0)
@@ -60,13 +56,13 @@ def summarise_codes(z_mean):
     return {name: array.astype(np.float32) for name, array in found.items()}
 
 
-def nearest_to_average(z):
+def nearest_to_average(z: np.ndarray) -> np.ndarray:
     """Returns that of the codes (N, Z) nearest to their mean in units of their std."""
     distance = (z - z.mean(0)) / np.maximum(z.std(0), 1e-6)  # (N, Z)
     return z[np.argmin(np.square(distance).sum(1))]
 
 
-def load_statistics(path, latent_dim):
+def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
     """Reads `LatentStatistics` from a file that may be hostile.
 
     Raises:
@@ -105,18 +101,15 @@ def _has_shape(array, shape):
     return array.ndim == len(shape) and all(b in (..., a) for a, b in pairs)
 
 
-def draw_walks(statistics, walks, steps, seed):
+def draw_walks(
+    statistics: LatentStatistics, walks: int, steps: int, seed: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
     """Draws points like those of the training set, and walks from each to the next.
 
     Points are drawn from a Gaussian with the training set's mean and covariance. A walk
     turns from one to the other at a constant angle (spherical interpolation, White
     2016, arXiv 1609.04468) in the whitened space, so that no point on it is untypical.
     A walk stops one step short of its end, which is the first picture of the next walk.
-
-    Args:
-        statistics: `LatentStatistics`.
-        walks: how many. steps: codes of each.
-        seed: of the points.
 
     Yields:
         (walk, step, z): z is (S, Z) float32, the codes of a walk from a step on; few at
@@ -141,7 +134,9 @@ def _square_root(covariance):
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
-def interpolate(start, end, fractions):
+def interpolate(
+    start: np.ndarray, end: np.ndarray, fractions: np.ndarray
+) -> np.ndarray:
     """Spherical interpolation between two points; lengths are interpolated linearly.
 
     Args:

@@ -6,6 +6,7 @@ the Gaussian they belong to a density over pixels scaled to 0..1.
 
 import math
 
+import tensorflow as tf
 from keras import ops
 
 SIGMA_RANGE = (0.01, 1.0)  # of a pixel; 0.01 is 2.5 grey levels
@@ -14,7 +15,7 @@ LOGISTIC_PER_SIGMA = math.sqrt(3) / math.pi  # scale of a logistic with sigma 1
 LEVELS = 255.0
 
 
-def kl_loss(z_mean, z_log_var):
+def kl_loss(z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
     """KL divergence of the code's Gaussian from the standard normal.
 
     Kingma and Welling 2014 (arXiv 1312.6114), appendix B.
@@ -29,7 +30,9 @@ def kl_loss(z_mean, z_log_var):
     return 0.5 * ops.sum(terms, axis=-1)
 
 
-def reconstruction_loss(likelihood, images, outputs, sigma):
+def reconstruction_loss(
+    likelihood: str, images: tf.Tensor, outputs: tf.Tensor, sigma: tf.Tensor
+) -> tf.Tensor:
     """Negative log-likelihood of images under the decoder's outputs.
 
     Args:
@@ -53,7 +56,7 @@ def reconstruction_loss(likelihood, images, outputs, sigma):
     return ops.sum(score(images, outputs, sigma), axis=(1, 2, 3))
 
 
-def optimal_sigma(mean_square_error):
+def optimal_sigma(mean_square_error: tf.Tensor) -> tf.Tensor:
     """The sigma that maximises a Gaussian likelihood: the root mean square error.
 
     Rybkin et al. 2021 (arXiv 2006.13202), equation 7; clipped to `SIGMA_RANGE`.
@@ -61,7 +64,7 @@ def optimal_sigma(mean_square_error):
     return ops.clip(ops.sqrt(mean_square_error), *SIGMA_RANGE)
 
 
-def to_images(likelihood, outputs):
+def to_images(likelihood: str, outputs: tf.Tensor) -> tf.Tensor:
     """The expected image, 0..1, of decoder outputs; see `reconstruction_loss`."""
     if likelihood == "bernoulli":
         return ops.sigmoid(outputs)

@@ -7,58 +7,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from vae.model.architecture import (
-    GELU,
-    LOG_VAR_RANGE,
-    AddImage,
-    Convolution,
-    Crop,
-    Dense,
-    DepthToSpace,
-    Pad,
-    ReLU,
-    Rescale,
-    Reshape,
-    Residual,
-    SpaceToDepth,
-    design_network,
-)
+from vae.config import ModelConfig
+from vae.model import architecture as design
+from vae.model.architecture import LOG_VAR_RANGE, design_network
 
 QUIET_SCALE = 0.01  # variance of a block's last kernel: a block starts as identity
 LOG_VAR_START = -3.0
-SMALLEST_START = 0.01  # of 0..1, a pixel's standard deviation where none varies
-
-
-@keras.saving.register_keras_serializable("vae")
-class Fold(layers.Layer):
-    """Folds squares of pixels into channels: (B, H, W, C) -> (B, H/n, W/n, n*n*C)."""
-
-    def __init__(self, size, **settings):
-        super().__init__(**settings)
-        self.size = size
-
-    def call(self, x):
-        n = self.size
-        _, height, width, channels = x.shape
-        x = ops.reshape(x, (-1, height // n, n, width // n, n, channels))
-        x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (-1, height // n, width // n, n * n * channels))
-
-
-@keras.saving.register_keras_serializable("vae")
-class Unfold(layers.Layer):
-    """Unfolds channels into squares: (B, H, W, n*n*C) -> (B, H*n, W*n, C)."""
-
-    def __init__(self, size, **settings):
-        super().__init__(**settings)
-        self.size = size
-
-    def call(self, x):
-        n = self.size
-        _, height, width, channels = x.shape
-        x = ops.reshape(x, (-1, height, width, n, n, channels // n**2))
-        x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (-1, height * n, width * n, channels // n**2))
+MIN_START = 0.01  # of 0..1, a pixel's standard deviation where none varies
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -74,111 +29,122 @@ class MeanImage(layers.Layer):
 
 
 def _gelu(x):
-    """The Gaussian error linear unit, by tanh, which numpy has too."""
     return ops.gelu(x, approximate=True)
 
 
-def build_encoder(config, dtype="float32"):
+def build_encoder(config: ModelConfig, dtype: str = "float32") -> keras.Model:
     """Returns the encoder: images (B, H, W, C), 0..1 -> z_mean, z_log_var (B, Z).
 
     Args:
-        config: a `ModelConfig`.
         dtype: Keras dtype policy of the inner layers; outputs are float32.
     """
-    design = design_network(config)
+    network = design_network(config)
     images = keras.Input((config.height, config.width, config.channels), name="images")
-    x = _stack(images, design.trunk, dtype)  # (B, F)
-    z_mean = _dense(design.z_mean, "float32")(x)
+    x = _stack(images, network.trunk, dtype)  # (B, F)
+    z_mean = _dense(network.z_mean, "float32")(x)
     start = keras.initializers.Constant(LOG_VAR_START)
-    z_log_var = _dense(design.z_log_var, "float32", bias_initializer=start)(x)
+    z_log_var = _dense(network.z_log_var, "float32", bias_initializer=start)(x)
     z_log_var = ops.clip(z_log_var, *LOG_VAR_RANGE)
     return keras.Model(images, [z_mean, z_log_var], name="encoder")
 
 
-def build_decoder(config, dtype="float32"):
+def build_decoder(config: ModelConfig, dtype: str = "float32") -> keras.Model:
     """Returns the decoder: z (B, Z) -> outputs (B, H, W, C or 2C), float32.
 
-    See `vae.model.losses.reconstruction_loss` for what the outputs of a likelihood mean.
+    See `losses.reconstruction_loss` for what the outputs of a likelihood mean.
     """
     z = keras.Input((config.latent_dim,), name="z")
     outputs = _stack(z, design_network(config).decoder, dtype)
     return keras.Model(z, outputs, name="decoder")
 
 
-def _stack(x, designs, dtype):
+def _stack(x, layers_, dtype):
     """Puts layers on top of a Keras tensor, one after another."""
-    for design in designs:
-        x = _apply(design, x, dtype)
+    for layer in layers_:
+        x = _apply(layer, x, dtype)
     return x
 
 
-def _apply(design, x, dtype):
-    match design:
-        case Dense():
-            return _dense(design, dtype)(x)
-        case Convolution():
-            return _convolve(design, dtype)(x)
-        case Residual(inner):
+def _apply(layer, x, dtype):
+    match layer:
+        case design.Dense():
+            return _dense(layer, dtype)(x)
+        case design.Convolution():
+            return _convolve(layer, dtype)(x)
+        case design.Residual(inner):
             return layers.Add(dtype=dtype)([x, _stack(x, inner, dtype)])
-        case AddImage(name, shape):
-            return MeanImage(shape, name=name)(ops.cast(x, "float32"))
-        case Pad(0, 0):
+        case design.AddImage(name, image):
+            return MeanImage(image, name=name)(ops.cast(x, "float32"))
+        case design.SpaceToDepth(size):
+            return _fold(x, size, dtype)
+        case design.DepthToSpace(size):
+            return _unfold(x, size, dtype)
+    return _apply_plain(layer, x, dtype)
+
+
+def _apply_plain(layer, x, dtype):
+    match layer:
+        case design.Rescale(scale, offset):
+            return layers.Rescaling(scale, offset, dtype=dtype)(x)
+        case design.Pad(0, 0):
             return x
-        case Crop(height, width):
+        case design.Pad(bottom, right):
+            return layers.ZeroPadding2D(((0, bottom), (0, right)), dtype=dtype)(x)
+        case design.Crop(height, width):
             return x[:, :height, :width]
-    return _untrained(design, dtype)(x)
+        case design.Reshape(shape):
+            return layers.Reshape(shape, dtype=dtype)(x)
+        case design.ReLU():
+            return layers.ReLU(dtype=dtype)(x)
+        case design.GELU():
+            return layers.Activation(_gelu, dtype=dtype)(x)
+    raise TypeError(f"{layer!r} found, a layer of vae.model.architecture expected")
 
 
-def _dense(design, dtype, **settings):
-    return layers.Dense(design.outputs, dtype=dtype, name=design.name, **settings)
+def _dense(layer, dtype, **settings):
+    return layers.Dense(layer.outputs, dtype=dtype, name=layer.name, **settings)
 
 
-def _convolve(design, dtype):
+def _convolve(layer, dtype):
     start = "glorot_uniform"
-    if design.quiet:
+    if layer.quiet:
         start = keras.initializers.VarianceScaling(QUIET_SCALE)
     return layers.Conv2D(
-        design.outputs,
-        design.size,
+        layer.outputs,
+        layer.size,
         padding="same",
         kernel_initializer=start,
         dtype=dtype,
-        name=design.name,
+        name=layer.name,
     )
 
 
-def _untrained(design, dtype):
-    """Returns the Keras layer of a design without arrays."""
-    match design:
-        case Rescale(scale, offset):
-            return layers.Rescaling(scale, offset, dtype=dtype)
-        case Pad(bottom, right):
-            return layers.ZeroPadding2D(((0, bottom), (0, right)), dtype=dtype)
-        case SpaceToDepth(size):
-            return Fold(size, dtype=dtype)
-        case DepthToSpace(size):
-            return Unfold(size, dtype=dtype)
-        case Reshape(shape):
-            return layers.Reshape(shape, dtype=dtype)
-        case ReLU():
-            return layers.ReLU(dtype=dtype)
-        case GELU():
-            return layers.Activation(_gelu, dtype=dtype)
-    raise TypeError(f"{design!r} found, a layer of vae.model.architecture expected")
+def _fold(x, n, dtype):
+    _, height, width, channels = x.shape
+    x = layers.Reshape((height // n, n, width // n, n, channels), dtype=dtype)(x)
+    x = layers.Permute((1, 3, 2, 4, 5), dtype=dtype)(x)
+    return layers.Reshape((height // n, width // n, n * n * channels), dtype=dtype)(x)
+
+
+def _unfold(x, n, dtype):
+    _, height, width, channels = x.shape
+    x = layers.Reshape((height, width, n, n, channels // n**2), dtype=dtype)(x)
+    x = layers.Permute((1, 3, 2, 4, 5), dtype=dtype)(x)
+    return layers.Reshape((height * n, width * n, channels // n**2), dtype=dtype)(x)
 
 
 class VAE:
     """An encoder, a decoder and the noise level of a pixel.
 
     Attributes:
-        config: the `ModelConfig` it was built from.
+        config: it was built from.
         encoder, decoder: Keras models.
         average, variation: variables (H, W, C), mean and standard deviation of each
             pixel over the actor's images, 0..1.
         sigma: scalar variable, standard deviation of a pixel, 0..1.
     """
 
-    def __init__(self, config, dtype="float32"):
+    def __init__(self, config: ModelConfig, dtype: str = "float32"):
         self.config = config
         shape = (config.height, config.width, config.channels)
         self.average = _constant("average", np.zeros(shape))
@@ -187,7 +153,7 @@ class VAE:
         self.decoder = build_decoder(config, dtype)
         self.sigma = _constant("sigma", 1.0)
 
-    def start_from(self, average, variation):
+    def start_from(self, average: np.ndarray, variation: np.ndarray) -> None:
         """Takes the actor's average image and variation; the decoder starts there.
 
         Args:
@@ -200,17 +166,17 @@ class VAE:
             mean = np.clip(mean, 0.01, 0.99)
             mean = np.log(mean / (1 - mean))
         if self.config.likelihood == "discretized":
-            log_sigma = np.log(np.maximum(variation, SMALLEST_START))
+            log_sigma = np.log(np.maximum(variation, MIN_START))
             mean = np.concatenate([mean, log_sigma], axis=-1)
         self.decoder.get_layer("mean_image").image.assign(mean)
 
     @property
-    def trainable_variables(self):
+    def trainable_variables(self) -> list[keras.Variable]:
         """Variables of encoder and decoder, in a fixed order."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
     @property
-    def arrays(self):
+    def arrays(self) -> dict[str, keras.Variable]:
         """Name -> variable, of all that a saved model holds."""
         found = {
             "sigma": self.sigma,

@@ -2,48 +2,30 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from vae.checkpoint.directory import publish_folder
+from vae.config import ModelConfig
 from vae.errors import VaeError
 from vae.files import explain, printable
 from vae.model.losses import to_images
 from vae.model.network import VAE
 
 
-def encode_function(model):
-    """Returns a compiled function: uint8 (B, H, W, C) -> z_mean, z_log_var (B, Z)."""
-    images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8, "images")
-
-    def encode(images):
-        z_mean, z_log_var = model.encoder(ops.cast(images, "float32") / 255.0)
-        return z_mean, z_log_var
-
-    return tf.function(encode, input_signature=[images])
-
-
-def decode_function(model):
-    """Returns a compiled function: z (B, Z) -> uint8 images (B, H, W, C)."""
-    z = tf.TensorSpec((None, model.config.latent_dim), tf.float32, "z")
-
-    def decode(z):
-        means = to_images(model.config.likelihood, model.decoder(z))
-        return ops.cast(ops.round(means * 255.0), "uint8")
-
-    return tf.function(decode, input_signature=[z])
-
-
-def export_saved_model(config, arrays, folder):
+def export_saved_model(
+    config: ModelConfig, arrays: Mapping[str, np.ndarray], folder: str
+) -> None:
     """Writes a TensorFlow SavedModel with signatures encode, decode and reconstruct.
 
     Images are uint8 (B, H, W, C), rows first, going in and coming out; codes are
     float32 (B, Z).
 
     Args:
-        config: a `ModelConfig`.
-        arrays: name -> array, of `vae.model.architecture.shape_arrays`.
+        arrays: name -> array, of `architecture.shape_arrays`.
         folder: path of the SavedModel, replaced if it is there.
     """
     model = VAE(config)
@@ -51,32 +33,32 @@ def export_saved_model(config, arrays, folder):
         variable.assign(arrays[name])
     module = tf.Module()
     module.variables_used = [v.value for v in model.arrays.values()]
-    encode, decode = encode_function(model), decode_function(model)
+    images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8, "images")
+    z = tf.TensorSpec((None, config.latent_dim), tf.float32, "z")
 
-    @tf.function(input_signature=encode.input_signature)
-    def named_encode(images):
-        z_mean, z_log_var = encode(images)
+    @tf.function(input_signature=[images])
+    def encode(images):
+        z_mean, z_log_var = model.encoder(ops.cast(images, "float32") / 255.0)
         return {"z_mean": z_mean, "z_log_var": z_log_var}
 
-    @tf.function(input_signature=decode.input_signature)
-    def named_decode(z):
-        return {"images": decode(z)}
+    @tf.function(input_signature=[z])
+    def decode(z):
+        means = to_images(config.likelihood, model.decoder(z))
+        return {"images": ops.cast(ops.round(means * 255.0), "uint8")}
 
-    @tf.function(input_signature=encode.input_signature)
-    def named_reconstruct(images):
-        return {"images": decode(encode(images)[0])}
+    @tf.function(input_signature=[images])
+    def reconstruct(images):
+        return decode(encode(images)["z_mean"])
 
-    module.encode, module.decode = named_encode, named_decode
-    module.reconstruct = named_reconstruct
-    signatures = {
-        "encode": named_encode,
-        "decode": named_decode,
-        "reconstruct": named_reconstruct,
-    }
+    signatures = {"encode": encode, "decode": decode, "reconstruct": reconstruct}
+    for name, function in signatures.items():
+        setattr(module, name, function)
     tf.saved_model.save(module, folder, signatures)
 
 
-def write_saved_model(config, arrays, output):
+def write_saved_model(
+    config: ModelConfig, arrays: Mapping[str, np.ndarray], output: str
+) -> None:
     """Puts a SavedModel in place of the one that was there, whole or not at all.
 
     Args:

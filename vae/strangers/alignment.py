@@ -7,18 +7,19 @@ numpy only.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from vae.config import ReconstructConfig
+from vae.config import ModelConfig, ReconstructConfig
 from vae.data.arrays import read_crops
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
 from vae.images.pixels import measure_pixels, resize_image, to_float32
 from vae.images.reading import find_images
-from vae.model.inference import load_actor
-from vae.model.latent import load_statistics, nearest_to_average
+from vae.model.inference import Actor, load_actor
+from vae.model.latent import LatentStatistics, load_statistics, nearest_to_average
 from vae.parallel import cut_evenly, map_ordered
 from vae.strangers.blinks import learn_blinks, view
 from vae.strangers.features import (
@@ -45,17 +46,14 @@ MAX_GAIN = 4.0  # on a stranger's expression
 class LoadedActor:
     """A trained actor who makes anyone's expressions.
 
-    Args:
-        folder: the model directory. config: its `ModelConfig`.
-
     Attributes:
-        network: the `vae.model.inference.Actor`.
+        network: the encoder and the decoder.
 
     Raises:
         VaeError: weights or statistics are missing, damaged or of another model.
     """
 
-    def __init__(self, folder, config):
+    def __init__(self, folder: str, config: ModelConfig):
         self._config, self.network = config, load_actor(folder, config)
         path = os.path.join(folder, "latent.npz")
         self._statistics = load_statistics(path, config.latent_dim)
@@ -66,15 +64,21 @@ class LoadedActor:
                 " expected; the model is of another version, train it again"
             )
 
-    def encode(self, images):
+    def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns z_mean, z_log_var, float32 (B, Z), of uint8 images (B, H, W, C)."""
         return self.network.encode(images)
 
-    def decode(self, z):
+    def decode(self, z: np.ndarray) -> np.ndarray:
         """Returns uint8 images (B, H, W, C) of codes (B, Z)."""
         return self.network.decode(np.asarray(z, np.float32))
 
-    def reconstruct(self, crops, align="auto", strength=1.0, smooth=0.0):
+    def reconstruct(
+        self,
+        crops: str | os.PathLike | Sequence[np.ndarray],
+        align: str = "auto",
+        strength: float = 1.0,
+        smooth: float = 0.0,
+    ) -> np.ndarray:
         """Returns the actor making the expressions of crops, as the command does.
 
         Args:
@@ -97,12 +101,16 @@ class LoadedActor:
             images = np.stack([resize_image(image, *size) for image in crops])
         return self.decode(self.align(images, config)[0])
 
-    def align(self, images, config, neutral=None):
+    def align(
+        self,
+        images: np.ndarray,
+        config: ReconstructConfig,
+        neutral: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, str | None]:
         """Finds the codes of a folder of crops.
 
         Args:
             images: uint8 (N, H, W, C), of the model's size, in the order of time.
-            config: a `ReconstructConfig`.
             neutral: uint8 (H, W, C), the stranger at rest, for `relative`; None: the
                 crop nearest to their average code.
 
@@ -125,7 +133,7 @@ def _read_folder(folder, config):
     return crops.images
 
 
-def choose_method(actor, images):
+def choose_method(actor: Actor, images: np.ndarray) -> tuple[str, str]:
     """Tells the actor's own crops from a stranger's by the mean reconstruction error.
 
     The errors of the actor's crops differ from crop to crop and cancel out; those of a
@@ -133,7 +141,6 @@ def choose_method(actor, images):
     of the actor's own variation. It hardly depends on how long the model trained.
 
     Args:
-        actor: has `encode` and `decode`, see `vae.model.inference.Actor`.
         images: uint8 (N, H, W, C).
 
     Returns:
@@ -156,7 +163,7 @@ def choose_method(actor, images):
     )
 
 
-def limit_of(count):
+def limit_of(count: int) -> float:
     """Returns the score above which so many crops are a stranger's.
 
     The fewer crops, the more alike they may be, and so is what is missing in them.
@@ -164,7 +171,7 @@ def limit_of(count):
     return COMMON_POWER + COMMON_POWER_OF_ONE / count
 
 
-def score_stranger(missing, variation):
+def score_stranger(missing: np.ndarray, variation: np.ndarray) -> float:
     """Returns how much of a person is never the actor's; over `limit_of`: much.
 
     Args:
@@ -174,14 +181,18 @@ def score_stranger(missing, variation):
     return np.square(missing).mean() / max(np.square(variation).mean(), EPSILON)
 
 
-def find_codes(actor, images, statistics, config, neutral=None):
+def find_codes(
+    actor: Actor,
+    images: np.ndarray,
+    statistics: LatentStatistics,
+    config: ReconstructConfig,
+    neutral: np.ndarray | None = None,
+) -> np.ndarray:
     """Returns the codes of a folder of crops.
 
     Args:
-        actor: see `vae.model.inference.Actor`.
         images: uint8 (N, H, W, C), in the order of time.
-        statistics: the actor's `LatentStatistics`.
-        config: a `ReconstructConfig`, `align` not being auto.
+        config: `align` must not be auto.
         neutral: uint8 (H, W, C), the stranger at rest, for relative; None: the crop
             nearest to their average code.
 
@@ -256,7 +267,7 @@ def _separate_blinks(views, statistics):
     return shut @ misread, shut @ statistics.blink
 
 
-def smooth_codes(z, frames):
+def smooth_codes(z: np.ndarray, frames: float) -> np.ndarray:
     """Blurs codes (N, Z) over time, by a Gaussian of so many frames; 0 changes nothing.
 
     At the ends the weights of the frames that are there are used.

@@ -20,13 +20,13 @@ EYES = slice(3, 7), slice(2, 7)  # rows and columns of cells, of the left half
 REST = [*range(0, 2), *range(8, CELLS)]  # rows of cells
 POOL = 2  # cells a side; where exactly the rest of the face moves is no matter
 REST_PARTS, EYE_PARTS = 2, 5  # principal components: taken out, searched
-LEAST_SHARE = 0.02  # of what varies, in a component
-FEWEST, MOST = 50, 4096  # crops that are learned from
+MIN_SHARE = 0.02  # of what varies, in a component
+MIN_CROPS, MAX_CROPS = 50, 4096  # crops that are learned from
 # Blinks of five photographed people: 2.7 to 6.4; drawn ones, who blink slowly: 1.1 to
 # 2.1; chance alone, in 50 crops, at most 1.8.
-LEAST_SKEW = 2.4
+MIN_SKEW = 2.4
 STARTS, STEPS = 40, 100  # of the search
-SMALLEST = 1e-12
+EPSILON = 1e-12
 _MIRRORED = (DIRECTIONS // 2 - np.arange(DIRECTIONS)) % DIRECTIONS
 _EYE_SHAPE = tuple(part.stop - part.start for part in EYES) + (DIRECTIONS,)
 _EYE_SIZE = int(np.prod(_EYE_SHAPE))
@@ -47,12 +47,12 @@ class Blinks:
     directions: np.ndarray
     patterns: np.ndarray
 
-    def measure(self, views):
+    def measure(self, views: np.ndarray) -> np.ndarray:
         """Returns how far lids are shut in views (N, V), and left ones more: (N, 2)."""
         return ((views - self.average) @ self.directions).astype("f4")
 
 
-def view(edges):
+def view(edges: np.ndarray) -> np.ndarray:
     """Returns what blinks are found by, (N, V), of histograms `edges` (N, EDGES).
 
     The mean of both eyes, one folded over the other; then half their difference; then
@@ -68,7 +68,7 @@ def view(edges):
     return np.concatenate([part.reshape(len(grid), -1) for part in parts], axis=1)
 
 
-def learn_blinks(views):
+def learn_blinks(views: np.ndarray) -> Blinks | None:
     """Finds the blinks of one person, who may have none.
 
     Args:
@@ -77,9 +77,9 @@ def learn_blinks(views):
     Returns:
         `Blinks`, or None if there are too few crops or nothing rare happens.
     """
-    if len(views) < FEWEST:
+    if len(views) < MIN_CROPS:
         return None
-    sample = views[:: -(-len(views) // MOST)]
+    sample = views[:: -(-len(views) // MAX_CROPS)]
     average = sample.mean(0, dtype=np.float64)
     centred = sample - average
     eyes, _, rest = np.split(centred, [_EYE_SIZE, 2 * _EYE_SIZE], axis=1)
@@ -88,7 +88,7 @@ def learn_blinks(views):
     alone = eyes - rest @ along
     axes = _whiten(alone, EYE_PARTS)  # (E, P)
     skew, turn = _most_skewed(alone @ axes)
-    if skew < LEAST_SKEW:
+    if skew < MIN_SKEW:
         return None
     shut = alone @ axes @ turn  # (N,), of mean 0 and variance 1
     height = (shut**4).sum() / (shut**3).sum()  # of a rare event's peaks
@@ -100,7 +100,7 @@ def learn_blinks(views):
     return Blinks(average, np.stack([both, left], axis=1), patterns)
 
 
-def separate_blinks(features, blinks):
+def separate_blinks(features: np.ndarray, blinks: Blinks | None) -> np.ndarray:
     """Takes somebody's blinks out of what their faces' edges show.
 
     Args:
@@ -123,7 +123,7 @@ def _whiten(samples, count):
     Axes along which hardly anything varies are zeros.
     """
     values, vectors = np.linalg.eigh(samples.T @ samples / len(samples))
-    floor = LEAST_SHARE * values.sum() + SMALLEST
+    floor = MIN_SHARE * values.sum() + EPSILON
     scales = np.where(values > floor, 1 / np.sqrt(np.maximum(values, floor)), 0)
     return (vectors * scales)[:, -count:]
 
@@ -135,7 +135,7 @@ def _most_skewed(parts):
     turns = np.random.default_rng(0).normal(size=(STARTS, parts.shape[1]))
     for _ in range(STEPS):
         turns = np.einsum("ijk,sj,sk->si", moments, turns, turns)
-        turns /= np.linalg.norm(turns, axis=1, keepdims=True) + SMALLEST
+        turns /= np.linalg.norm(turns, axis=1, keepdims=True) + EPSILON
     skews = np.einsum("ijk,si,sj,sk->s", moments, turns, turns, turns)
     best = np.argmax(skews)
     return skews[best], turns[best]

@@ -1,9 +1,9 @@
-"""Features of a face that hold for anyone: oriented gradients, and numbers of the mouth.
+"""Features that hold for anyone: oriented gradients, and numbers of the mouth.
 
-A gray face becomes histograms of oriented gradients in a grid of cells (Dalal and Triggs
-2005), each gradient in units of the contrast around it. Skin, colour and light hardly
-change them, so a linear map that was fitted on one person's faces holds for another's,
-once features are in the same place.
+A gray face becomes histograms of oriented gradients in a grid of cells (Dalal and
+Triggs 2005), each gradient in units of the contrast around it. Skin, colour and light
+hardly change them, so a linear map that was fitted on one person's faces holds for
+another's, once features are in the same place.
 
 A regression fitted on one actor confuses an open mouth with whatever accompanies it in
 that film. So four numbers of the mouth come from a small network that was fitted on a
@@ -37,7 +37,7 @@ BLOCK = 256  # faces measured together
 EPSILON, EPSILON_OF_NUMBERS = 1e-8, 1e-6  # keep divisions finite
 
 
-def measure_features(faces):
+def measure_features(faces: np.ndarray) -> np.ndarray:
     """Returns oriented gradients and the numbers of the mouth.
 
     Args:
@@ -50,7 +50,7 @@ def measure_features(faces):
     return np.concatenate([edges, measure_mouths(edges)], axis=1)
 
 
-def oriented_gradients(faces):
+def oriented_gradients(faces: np.ndarray) -> np.ndarray:
     """Returns histograms of oriented gradients of faces.
 
     Args:
@@ -89,7 +89,7 @@ def _filter(images, down, across):
     return down.astype("f4") @ images @ across.T.astype("f4")
 
 
-def measure_mouths(edges):
+def measure_mouths(edges: np.ndarray) -> np.ndarray:
     """Returns the numbers of the mouth: open, smile, width, shift.
 
     Only their differences between faces of one person mean something. They are 0 where
@@ -113,8 +113,8 @@ def _load_mouths():
         return {name: file[name].astype("f4") for name in file.files}
 
 
-def correlate_with_mouths(numbers, values):
-    """Returns the part of values that a ridge regression on the mouth's numbers explains.
+def correlate_with_mouths(numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns the part of values that a regression on the mouth's numbers explains.
 
     The regression is on all of the numbers; the part is that of opening, smile and
     width.

@@ -1,13 +1,16 @@
 """The reader: a linear map from features of anyone's face to the actor's codes.
 
-It is fitted whenever a new best model is saved, by ridge regression on the actor's faces
-and on faces that the augmentation makes of them, since strangers make expressions that
-the actor hardly made. What the actor's blinks change is kept apart.
+It is fitted whenever a new best model is saved, by ridge regression on the actor's
+faces and on faces that the augmentation makes of them, since strangers make expressions
+that the actor hardly made. What the actor's blinks change is kept apart.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
 from vae.images.pixels import to_float32
+from vae.model.inference import Actor
 from vae.model.latent import LatentStatistics, summarise_codes
 from vae.strangers.blinks import learn_blinks, separate_blinks, view
 from vae.strangers.features import (
@@ -32,11 +35,15 @@ MASK_SOFTNESS, MASK_SHARE = 3.0, 0.85  # pixels; cells nearer to its edge don't 
 EPSILON = 1e-8  # keeps divisions finite
 
 
-def fit_reader(actor, images, seed, augment):
+def fit_reader(
+    actor: Actor,
+    images: np.ndarray,
+    seed: int,
+    augment: Callable[[np.ndarray, int, int], np.ndarray],
+) -> LatentStatistics:
     """Returns the `LatentStatistics` of an actor, the reader among them.
 
     Args:
-        actor: a `vae.model.inference.Actor`.
         images: uint8 (N, H, W, C), the training images or a fair share of them.
         seed: of the augmentation.
         augment: function of (images, seed, step) that changes faces, float32
@@ -69,7 +76,9 @@ def _find_blinks(images):
     return learn_blinks(np.concatenate(views))
 
 
-def fit_ridge(features, codes, average):
+def fit_ridge(
+    features: np.ndarray, codes: np.ndarray, average: np.ndarray
+) -> np.ndarray:
     """Fits a map from features to codes by ridge regression (Hoerl and Kennard 1970).
 
     Args:

@@ -19,7 +19,12 @@ BLACK = 0.08  # of 0..1; what is darker on average is outside the mask
 DETAIL, NEIGHBOURHOOD = 5.0, 8.0  # blurs in pixels: local contrast, local movement
 
 
-def register(average, variation, actor_average, actor_variation):
+def register(
+    average: np.ndarray,
+    variation: np.ndarray,
+    actor_average: np.ndarray,
+    actor_variation: np.ndarray,
+) -> np.ndarray:
     """Finds, for each pixel of the actor, the place in the stranger's image.
 
     Args:
@@ -56,7 +61,7 @@ def register(average, variation, actor_average, actor_variation):
     return place.astype(np.float32)
 
 
-def warp(images, place):
+def warp(images: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Returns images (N, H, W, C), each pixel taken from its `place` (H, W, 2)."""
     corners, (down, across) = _corners(images.shape[1:3], place[..., 0], place[..., 1])
     flat = images.reshape(len(images), -1, images.shape[3])
@@ -134,7 +139,7 @@ def _slope(grid, source, target):
 def _correlation_slope(values, target):
     """The derivative of the weighted sum of both maps' correlations, (2, S, S)."""
     slopes = []
-    for value, wanted, weight in zip(values, target, (1.0, ENERGY_WEIGHT)):
+    for value, wanted, weight in zip(values, target, (1.0, ENERGY_WEIGHT), strict=True):
         value, wanted = value - value.mean(), wanted - wanted.mean()
         size = np.linalg.norm(value) + 1e-6
         value, wanted = value / size, wanted / (np.linalg.norm(wanted) + 1e-6)
@@ -155,7 +160,7 @@ def _roughness_slope(moved):
     return SMOOTHNESS * slope
 
 
-def area_matrix(length, size):
+def area_matrix(length: int, size: int) -> np.ndarray:
     """(S, L): the share of each of L pixels in each of S."""
     edges = np.arange(size + 1) * length / size
     low = np.maximum(edges[:-1, None], np.arange(length))
@@ -163,7 +168,7 @@ def area_matrix(length, size):
     return np.maximum(high - low, 0) * size / length
 
 
-def blur_matrix(length, sigma):
+def blur_matrix(length: int, sigma: float) -> np.ndarray:
     """(L, L): a Gaussian blur of one axis, mirrored at its ends."""
     index = np.arange(length)
     mirrored = (index, -1 - index, 2 * length - 1 - index)
@@ -173,13 +178,13 @@ def blur_matrix(length, sigma):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def blur(images, sigma):
+def blur(images: np.ndarray, sigma: float) -> np.ndarray:
     """A Gaussian blur of square images (..., S, S), mirrored at their ends."""
     matrix = blur_matrix(images.shape[-1], sigma)
     return matrix @ images @ matrix.T
 
 
-def cubic_matrix(length, points):
+def cubic_matrix(length: int, points: int) -> np.ndarray:
     """(L, P): cubic interpolation (Keys 1981) of evenly spaced control points."""
     place = (np.arange(length) + 0.5) * points / length - 0.5
     distance = np.abs(place[:, None] - np.arange(points))
