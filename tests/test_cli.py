@@ -173,6 +173,11 @@ WRONG = {
     "train --epochs 1.5 in out": "--epochs: '1.5' found, a whole number expected",
     "train --beta much in out": "--beta: 'much' found, a number expected",
     "train --layout up in out": "argument --layout: invalid choice: 'up'",
+    "sample --latentdim 16 model": "--latentdim; did you mean --latent-dim?",
+    "train --Epochs=3 in out": "arguments: --Epochs; did you mean --epochs?",
+    "sample --\x1b[31mred model": r"unrecognized arguments: --\x1b[31mred",
+    f"train --epochs {'9' * 4000} in out": f"'{'9' * 39} found, a whole number expec",
+    f"sample --{'x' * 99} model": f"unrecognized arguments: --{'x' * 99}",
 }
 
 
@@ -181,6 +186,25 @@ def test_a_command_line_that_is_wrong_returns_2(line, run_cli):
     status, out, err = run_cli(*line.split())
     assert (status, out) == (2, "")
     assert err.startswith("usage: vae.py") and WRONG[line] in err.splitlines()[-1]
+
+
+def test_a_wrong_option_shows_the_usage_of_its_command(run_cli):
+    _, _, err = run_cli("sample", "--latentdim", "16", "model")
+    assert err.startswith("usage: vae.py sample ") and "COMMAND" not in err
+
+
+def test_without_a_command_all_are_listed(run_cli):
+    status, out, err = run_cli()
+    assert (status, out) == (2, "")
+    for command in COMMANDS:
+        assert f"\n    {command}" in err
+
+
+def test_a_value_that_looks_like_an_option_is_none_of_ours(run_cli):
+    _, _, err = run_cli("sample", "--seed", "-3", "model")
+    assert err == "vae.py sample: error: --seed: -3 found, 0 to 2147483647 expected\n"
+    _, _, err = run_cli("sample", "--", "--nowhere")
+    assert err.startswith("vae.py sample: error: --nowhere/metadata.json: no such file")
 
 
 ERRORS = [VaeError("x: y"), RefusedError("x: y"), StoppedError("x: y", 15)]

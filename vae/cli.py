@@ -4,6 +4,8 @@ The module of a command is imported on dispatch, so that `-h` costs nothing.
 """
 
 import argparse
+import contextlib
+import difflib
 import os
 import signal
 import sys
@@ -12,8 +14,10 @@ from importlib import import_module
 
 from vae import __version__, config
 from vae.errors import VaeError
+from vae.files import printable
 from vae.terminal import secure_streams
 
+MAX_DIGITS = 40  # of a number; a longer one is a mistake, and not echoed
 COMMANDS = {  # name -> what it is for, and the classes that list its options
     "train": (
         "train a model on an HDF5 file of faces",
@@ -90,6 +94,29 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, **settings)
 
+    def parse_known_args(self, args=None, namespace=None):
+        """Parses; an unknown option is blamed before what follows is misread."""
+        args = sys.argv[1:] if args is None else list(args)
+        for text in args:
+            name = text.partition("=")[0]
+            if text == "--" or (self._subparsers and not text.startswith("-")):
+                break  # what follows is no option, or is another parser's
+            if self._parse_optional(text) and name not in self._option_string_actions:
+                self.error(f"unrecognized arguments: {name}{self._suggest(name)}")
+        return super().parse_known_args(args, namespace)
+
+    def _suggest(self, name):
+        """Returns the known option that is most like another one, in words."""
+        near = difflib.get_close_matches(name, self._option_string_actions, 1)
+        return f"; did you mean {near[0]}?" if near else ""
+
+    def error(self, message):
+        """Prints the usage and a line, and exits; `vae` alone lists the commands."""
+        if self._subparsers and message.endswith("COMMAND"):
+            self.print_help(sys.stderr)
+            self.exit(2, f"{self.prog}: error: {message}\n")
+        super().error(printable(message))
+
 
 def _add_argument(parser, item):
     settings = dict(item.metadata)
@@ -120,11 +147,12 @@ def _add_option(parser, item):
 
 def _number(kind):
     def convert(text):
-        try:
-            return kind(text)
-        except ValueError:
-            noun = "a whole number" if kind is int else "a number"
-            found = f"{text!r} found, {noun} expected"
-            raise argparse.ArgumentTypeError(found) from None
+        with contextlib.suppress(ValueError):
+            if len(text) <= MAX_DIGITS:
+                return kind(text)
+        noun = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(
+            f"{text!r:.{MAX_DIGITS}} found, {noun} expected"
+        )
 
     return convert
