@@ -1,5 +1,6 @@
 """`sample` and `reconstruct` with a trained model, and the SavedModel without us."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -198,3 +199,11 @@ def test_both_layouts_give_the_same_upright_pictures(tmp_path, run_cli):
     np.testing.assert_array_equal(
         read(first / "previews/epoch-0001.png")[:24, :20], faces[36]
     )
+
+
+@pytest.mark.parametrize("side, pixels", [("width", 10), ("height", 12)])
+def test_one_side_alone_keeps_the_shape(side, pixels, faces_file, tmp_path, run_cli):
+    options = ["--epochs", "1", "--latent-dim", "2", f"--input-{side}", pixels]
+    assert run_cli("train", *options, faces_file, tmp_path / "out")[0] == 0
+    model = json.loads((tmp_path / "out" / "metadata.json").read_text())["model"]
+    assert (model["width"], model["height"]) == (10, 12)

@@ -17,7 +17,13 @@ from vae.checkpoint.directory import (
     locked,
     sweep,
 )
-from vae.config import CHANGEABLE_ON_RESUME, ModelConfig, TrainConfig, option_name
+from vae.config import (
+    CHANGEABLE_ON_RESUME,
+    MIN_SIDE,
+    ModelConfig,
+    TrainConfig,
+    option_name,
+)
 from vae.data.arrays import load_images, spread_images
 from vae.data.hdf5 import ImageFile, count_held_out
 from vae.data.preflight import try_images
@@ -78,8 +84,8 @@ def _open_data(args, checkpoint, state):
     file = _open(args.input, config, requested)
     for note in file.notes:
         print(note, file=sys.stderr)
-    own = {"width": file.width, "height": file.height}
-    model = ModelConfig(**own | requested | {"channels": file.channels})
+    size = _complete_size(requested, file.width, file.height)
+    model = ModelConfig(**requested | size | {"channels": file.channels})
     config = replace(config, layout=file.layout.name)
     validation = _open_validation(args.validation, config, model)
     data_description = _describe(file, validation)
@@ -116,6 +122,16 @@ def _open(path, config, requested):
     size = requested.get("width"), requested.get("height")
     try_images(path, config.hdf5_dataset_name)
     return ImageFile(path, config.hdf5_dataset_name, config.layout, size)
+
+
+def _complete_size(requested, width, height):
+    """Returns the size asked for; with one side alone, images keep their shape."""
+    wide, high = requested.get("width"), requested.get("height")
+    if wide is None and high is not None:
+        wide = max(MIN_SIDE, round(high * width / height))
+    if high is None and wide is not None:
+        high = max(MIN_SIDE, round(wide * height / width))
+    return {"width": wide or width, "height": high or height}
 
 
 def _open_validation(path, config, model):
