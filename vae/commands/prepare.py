@@ -77,7 +77,7 @@ def _check_output(args, sheets):
         raise RefusedError("--append: --overwrite found as well, one of them expected")
     if os.path.isdir(args.output):
         raise RefusedError(f"{name}: a folder found, a file to write expected")
-    if not args.output.endswith(HDF5_EXTENSIONS):
+    if not args.output.lower().endswith(HDF5_EXTENSIONS):
         raise RefusedError(
             f"{name}: found as output, the name of an HDF5 file (.h5) expected as the"
             " last argument"
@@ -143,7 +143,7 @@ def _open_input(path, config):
     if os.path.isdir(path):
         return open_folder(path, config.min_confidence)
     regular = os.path.isfile(path)
-    if path.endswith(HDF5_EXTENSIONS) or (regular and h5py.is_hdf5(path)):
+    if path.lower().endswith(HDF5_EXTENSIONS) or (regular and h5py.is_hdf5(path)):
         source = FileSource(path, config.hdf5_dataset_name, config.layout)
         if source.note:
             print(source.note, file=sys.stderr)
