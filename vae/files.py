@@ -9,8 +9,12 @@ import itertools
 import os
 import re
 import secrets
+import stat
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
 
 from vae.errors import RefusedError, VaeError
 
@@ -23,7 +27,7 @@ _RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
 }
 
 
-def printable(path):
+def printable(path: str | bytes | os.PathLike) -> str:
     """Returns `path` as one line of text that any UTF-8 stream takes.
 
     Line breaks, control characters and bytes that are no UTF-8 become backslash
@@ -41,12 +45,18 @@ def _escape(char):
     return char.encode("unicode_escape").decode()
 
 
-def explain(error):
+def explain(error: OSError) -> str:
     """Returns the reason an `OSError` gives, in one line and without the path."""
     return " ".join((error.strerror or str(error)).lower().split())
 
 
-def natural_key(name):
+def check_regular(path: str | os.PathLike) -> None:
+    """Raises OSError unless a path is a file; a named pipe would wait for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError("not a regular file")
+
+
+def natural_key(name: str) -> tuple[list, str]:
     """Returns a sort key that puts `frame_2` before `frame_10`, part by path part.
 
     Case and Unicode form count only between names that are equal otherwise.
@@ -60,7 +70,7 @@ def _part_key(part):
     return pieces
 
 
-def plan_outputs(names, suffix=".png"):
+def plan_outputs(names: list[str], suffix: str = ".png") -> list[str]:
     """Returns one output path for each input path, all of them distinct and writable.
 
     `clip/a.jpg` becomes `clip/a.png`. Where that is the output of several inputs, or a
@@ -69,17 +79,19 @@ def plan_outputs(names, suffix=".png"):
     or Unicode form alone count as equal, since they are one file on some systems.
 
     Args:
-        names: list of relative paths with "/" between parts.
+        names: relative paths with "/" between parts.
         suffix: ASCII text that ends every output name.
     """
-    plain = [_output_path(name, suffix) for name in names]
+    plain = [_safe_stem(name, len(suffix)) + suffix for name in names]
     same = [_identity(path) for path in plain]
-    folders = {path[:end] for path in same for end in _slashes(path)}
+    folders = {
+        path[: slash.start()] for path in same for slash in re.finditer("/", path)
+    }
     counts = Counter(same)
     taken = folders | {path for path in same if counts[path] == 1}
     numbers = Counter()
     outputs = []
-    for name, path, identity in zip(names, plain, same):
+    for name, path, identity in zip(names, plain, same, strict=True):
         if counts[identity] > 1 or identity in folders:
             path = _free_path(name, suffix, taken, numbers)
             taken.add(_identity(path))
@@ -92,14 +104,17 @@ def _identity(path):
     return unicodedata.normalize("NFC", folded)
 
 
-def _slashes(path):
-    return (index for index, char in enumerate(path) if char == "/")
+def _safe_stem(name, reserved, extended=False):
+    """Returns an output path without suffix, for which `reserved` bytes are kept free.
 
-
-def _output_path(name, suffix):
+    `extended`: the extension stays in it, as `_jpg`.
+    """
     *folders, last = name.split("/")
-    stem = _sanitised(os.path.splitext(last)[0], MAX_NAME - len(suffix))
-    return "/".join([*map(_sanitised, filter(None, folders)), stem + suffix])
+    stem, extension = os.path.splitext(last)
+    if extended:
+        stem += extension.replace(".", "_")
+    folders = map(_sanitised, filter(None, folders))
+    return "/".join([*folders, _sanitised(stem, MAX_NAME - reserved)])
 
 
 def _free_path(name, suffix, taken, numbers):
@@ -107,11 +122,7 @@ def _free_path(name, suffix, taken, numbers):
 
     `numbers` remembers the last one tried, so that many twins take linear time.
     """
-    *folders, last = name.split("/")
-    stem, extension = os.path.splitext(last)
-    tagged = stem + extension.replace(".", "_")
-    tagged = _sanitised(tagged, MAX_NAME - len(suffix) - _NUMBER_ROOM)
-    start = "/".join([*map(_sanitised, filter(None, folders)), tagged])
+    start = _safe_stem(name, len(suffix) + _NUMBER_ROOM, extended=True)
     for number in itertools.count(numbers[_identity(start)] + 1):
         path = f"{start}_{number}{suffix}" if number > 1 else start + suffix
         if _identity(path) not in taken:
@@ -128,34 +139,29 @@ def _sanitised(part, room=MAX_NAME):
     return part or "_"
 
 
-def find_writable_folder(path):
+def find_writable_folder(path: str | os.PathLike) -> str:
     """Returns the folder at a path or, of those above it, the first that exists.
 
     Raises:
         RefusedError: what exists there is a file, or nothing can be written in it.
     """
-    name, folder = printable(path), os.path.abspath(path)
-    while not os.path.isdir(folder):
-        if os.path.lexists(folder):
-            raise RefusedError(
-                f"{name}: below {printable(folder)}, which is a file, a folder expected"
-            )
-        folder = os.path.dirname(folder)
+    name, path = printable(path), Path(os.path.abspath(path))
+    folder = str(next(at for at in (path, *path.parents) if os.path.lexists(at)))
+    if not os.path.isdir(folder):
+        raise RefusedError(
+            f"{name}: below {printable(folder)}, which is a file, a folder expected"
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise RefusedError(f"{name}: permission denied, a folder to write expected")
     return folder
 
 
-def refuse_existing(folder, names, overwrite):
-    """Refuses a folder that can't be written, or files that are already there.
+def refuse_existing(
+    folder: str | os.PathLike, names: Iterable[str], overwrite: bool
+) -> None:
+    """Raises RefusedError if a folder can't be written, or files are in it already.
 
-    Args:
-        folder: where files will be written; it need not be there yet.
-        names: their paths below it.
-        overwrite: whether those that are there may be replaced.
-
-    Raises:
-        RefusedError
+    The folder need not be there yet; with `overwrite` the files may be replaced.
     """
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise RefusedError(f"{printable(folder)}: a file found, a folder expected")
@@ -170,14 +176,12 @@ def refuse_existing(folder, names, overwrite):
             )
 
 
-def replace_file(path, content, sync=False):
+def replace_file(path: str | os.PathLike, content: bytes, sync: bool = False) -> None:
     """Writes a file whole or not at all, in place of what was there.
 
     A link at `path` is replaced, its target left alone; missing folders are made.
 
     Args:
-        path: file to write.
-        content: bytes.
         sync: wait until the disk holds the file and its name, which is slow.
 
     Raises:
@@ -186,12 +190,8 @@ def replace_file(path, content, sync=False):
     replace_files({path: content}, sync)
 
 
-def replace_files(contents, sync=False):
+def replace_files(contents: dict[str | os.PathLike, bytes], sync: bool = False) -> None:
     """Writes files of one folder as `replace_file` does: all of them aside, then each.
-
-    Args:
-        contents: dict of path -> bytes.
-        sync: wait until the disk holds the files and their names.
 
     Raises:
         VaeError: one can't be written; unless it is for a name that another program
@@ -206,7 +206,9 @@ def replace_files(contents, sync=False):
             # "x" is O_CREAT | O_EXCL, which follows no link at the end of a path.
             with open(temporary, "xb") as file:
                 aside[path] = temporary
-                _write(file, content, sync)
+                file.write(content)
+                if sync:
+                    sync_file(file)
         for path in contents:
             os.replace(aside[path], path)
             del aside[path]
@@ -221,14 +223,13 @@ def replace_files(contents, sync=False):
                 os.unlink(temporary)
 
 
-def _write(file, content, sync):
-    file.write(content)
-    if sync:
-        file.flush()
-        os.fsync(file.fileno())
+def sync_file(file: BinaryIO) -> None:
+    """Waits until the disk holds an open file."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
-def sync_folder(folder):
+def sync_folder(folder: str | os.PathLike) -> None:
     """Waits until the disk holds the names in a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
