@@ -11,12 +11,15 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vae.checkpoint.storage import SCHEMA, digest, pack_arrays, read_json, unpack_arrays
 from vae.errors import RefusedError, VaeError
-from vae.files import explain, find_writable_folder, printable, sync_folder
+from vae.files import explain, find_writable_folder, printable, sync_file, sync_folder
 
 try:
     import fcntl
@@ -34,7 +37,7 @@ _LITTER_NAME = re.compile(
 )
 
 
-def describe_output(output):
+def describe_output(output: str | os.PathLike) -> str:
     """Returns "absent", "empty" or "used" for a model directory to be written.
 
     Raises:
@@ -47,12 +50,11 @@ def describe_output(output):
     find_writable_folder(output)
     if not os.path.isdir(output):
         return "absent"
-    entries = [entry for entry in os.listdir(output) if entry != ".lock"]
-    return "used" if entries else "empty"
+    return "used" if set(os.listdir(output)) - {".lock"} else "empty"
 
 
 @contextlib.contextmanager
-def locked(output):
+def locked(output: str | os.PathLike) -> Iterator[None]:
     """Makes the model directory and holds it against a second training.
 
     The lock ends with the process, however it ends. If an error comes before anything
@@ -62,8 +64,9 @@ def locked(output):
         RefusedError: another training holds it.
         VaeError: the folder can't be made.
     """
-    path, made = os.path.join(output, ".lock"), _find_missing(output)
+    path, whole = os.path.join(output, ".lock"), Path(os.path.abspath(output))
     is_new = not os.path.lexists(path)
+    made = [at for at in (whole, *whole.parents) if not os.path.lexists(at)]
     try:
         os.makedirs(output, exist_ok=True)
         lock = open(path, "ab")
@@ -88,16 +91,7 @@ def locked(output):
             raise
 
 
-def _find_missing(folder):
-    """Returns a folder and those above it that are not there, the innermost first."""
-    found, folder = [], os.path.abspath(folder)
-    while not os.path.lexists(folder):
-        found.append(folder)
-        folder = os.path.dirname(folder)
-    return found
-
-
-def clear(output):
+def clear(output: str | os.PathLike) -> None:
     """Removes what an earlier training wrote, and nothing else."""
     for name in OWN_FILES:
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
@@ -110,14 +104,17 @@ def clear(output):
             shutil.rmtree(folder)
 
 
-def save_checkpoint(output, step, arrays, state):
+def save_checkpoint(
+    output: str | os.PathLike,
+    step: int,
+    arrays: dict[str, np.ndarray],
+    state: dict[str, Any],
+) -> None:
     """Saves one checkpoint, then drops all but the newest `KEPT`.
 
     Args:
-        output: the model directory.
         step: number of optimizer steps done.
-        arrays: dict of name -> array.
-        state: dict that JSON can hold.
+        state: what JSON can hold.
 
     Raises:
         VaeError: it could not be saved, or an array is not finite; those before it
@@ -136,7 +133,12 @@ def save_checkpoint(output, step, arrays, state):
     manifest = {"schema": SCHEMA, "step": step, "files": hashes}
     files["MANIFEST.json"] = json.dumps(manifest, indent=1).encode()
     try:
-        _write_folder(aside, files)
+        os.makedirs(aside)
+        for name, content in files.items():
+            with open(os.path.join(aside, name), "xb") as file:
+                file.write(content)
+                sync_file(file)
+        sync_folder(aside)
         publish_folder(aside, os.path.join(folder, f"step-{step:08d}"))
         sync_folder(folder)
     except OSError as error:
@@ -150,17 +152,7 @@ def save_checkpoint(output, step, arrays, state):
             shutil.rmtree(_hide(os.path.join(folder, old)))
 
 
-def _write_folder(folder, files):
-    os.makedirs(folder)
-    for name, content in files.items():
-        with open(os.path.join(folder, name), "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    sync_folder(folder)
-
-
-def publish_folder(aside, final):
+def publish_folder(aside: str | os.PathLike, final: str | os.PathLike) -> None:
     """Puts a folder in place; an older one of the same name goes after that.
 
     Raises:
@@ -185,7 +177,7 @@ def _hide(folder):
     return doomed
 
 
-def list_checkpoints(output):
+def list_checkpoints(output: str | os.PathLike) -> list[str]:
     """Returns the folder names of all checkpoints, newest first, damaged ones too."""
     try:
         names = os.listdir(os.path.join(output, "checkpoints"))
@@ -195,29 +187,24 @@ def list_checkpoints(output):
     return sorted(steps, key=lambda name: int(_STEP_NAME.match(name)[1]), reverse=True)
 
 
-def sweep(output):
+def sweep(output: str | os.PathLike) -> None:
     """Removes what a killed save left behind; call it with the lock held."""
     folders = [os.path.join(output, name) for name in ("", "checkpoints", "previews")]
     for folder in folders:
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             path = os.path.join(folder, name)
             if _LITTER_NAME.match(name) and not os.path.islink(path):
-                _remove(path)
+                shutil.rmtree(path, ignore_errors=True)  # a folder
+                with contextlib.suppress(OSError):
+                    os.unlink(path)  # a file
 
 
-def _remove(path):
-    if os.path.isdir(path):
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-
-
-def find_checkpoint(output, warn):
+def find_checkpoint(
+    output: str | os.PathLike, warn: Callable[[str], Any]
+) -> tuple[str, dict[str, Any]]:
     """Returns (folder, state) of the newest checkpoint that is whole.
 
-    Args:
-        warn: called with a line for each damaged one that is passed over.
+    `warn` is called with a line for each damaged one that is passed over.
 
     Raises:
         RefusedError: there is none; a run is never silently begun anew.
@@ -253,12 +240,10 @@ def _damage(folder, step):
     return None
 
 
-def restore(variables, path):
-    """Assigns to each variable the array of its name in a file.
+def restore(variables: dict[str, Any], path: str | os.PathLike) -> None:
+    """Assigns to each variable the array of its name in a file of `pack_arrays`.
 
-    Args:
-        variables: dict of name -> variable with `shape` and `assign`.
-        path: a file that `vae.checkpoint.storage.pack_arrays` made.
+    A variable has a `shape` and `assign`.
 
     Raises:
         VaeError: the file does not hold exactly these arrays; nothing was assigned.

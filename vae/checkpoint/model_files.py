@@ -7,24 +7,25 @@ that fits what is there.
 
 import hashlib
 import os
-import stat
+from typing import Any
 
 from vae.checkpoint.storage import digest, read_json, write_json
 from vae.config import ModelConfig, option_name
 from vae.errors import RefusedError
-from vae.files import explain, printable, replace_files
+from vae.files import check_regular, explain, printable, replace_files
 
 NAMES = ("weights.h5", "latent.npz")
 MAX_METADATA_BYTES = 1 << 20  # it takes two kilobytes
 
 
-def write_model_files(folder, metadata, contents=None):
+def write_model_files(
+    folder: str | os.PathLike,
+    metadata: dict[str, Any],
+    contents: dict[str, bytes] | None = None,
+) -> None:
     """Replaces the description of a model, and its arrays if they are new.
 
-    Args:
-        folder: the model directory.
-        metadata: dict that JSON can hold.
-        contents: dict of each of `NAMES` -> bytes; None: those that are there stay.
+    `contents` has the bytes of each of `NAMES`; without, those that are there stay.
 
     Raises:
         VaeError: a file can't be written.
@@ -50,8 +51,7 @@ def _digests(folder):
 
 def _digest_file(path, sizes=()):
     """The digest of a file; of one of another size than those told, its size alone."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would wait for ever
-        raise OSError("not a regular file")
+    check_regular(path)
     with open(path, "rb") as file:
         found = os.fstat(file.fileno()).st_size
         if sizes and found not in sizes:
@@ -60,18 +60,14 @@ def _digest_file(path, sizes=()):
     return {"bytes": found, "sha256": hashed}
 
 
-def verify_model_files(folder, metadata):
-    """Compares the arrays of a model with the digests in its description.
-
-    Args:
-        folder: the model directory.
-        metadata: what `metadata.json` holds; may be hostile.
+def verify_model_files(folder: str | os.PathLike, metadata: dict[str, Any]) -> None:
+    """Compares the arrays of a model with the digests in `metadata`, maybe hostile.
 
     Raises:
         RefusedError: a file is missing or damaged, or they are of two moments.
     """
-    told = [metadata.get("files"), metadata.get("files_before")]
-    told = [files for files in told if _is_told(files)]
+    told = metadata.get("files"), metadata.get("files_before")
+    told = list(filter(_is_told, told))
     if not told:
         path = os.path.join(folder, "metadata.json")
         raise RefusedError(
@@ -88,17 +84,11 @@ def verify_model_files(folder, metadata):
 
 def _is_told(files):
     """Whether it is a digest for each file; `True` for a size would equal 1."""
-    return (
-        isinstance(files, dict)
-        and set(files) == set(NAMES)
-        and all(
-            isinstance(one, dict)
-            and set(one) == {"bytes", "sha256"}
-            and type(one["bytes"]) is int
-            and isinstance(one["sha256"], str)
-            for one in files.values()
-        )
-    )
+    try:
+        kinds = {n: {k: type(v) for k, v in one.items()} for n, one in files.items()}
+    except AttributeError:  # no dictionaries
+        return False
+    return kinds == dict.fromkeys(NAMES, {"bytes": int, "sha256": str})
 
 
 def _verify(folder, name, told):
@@ -118,7 +108,7 @@ def _verify(folder, name, told):
     return found
 
 
-def read_metadata(folder):
+def read_metadata(folder: str | os.PathLike) -> tuple[dict[str, Any], ModelConfig]:
     """Returns (metadata, `ModelConfig`) of a model directory.
 
     Raises:
@@ -132,12 +122,10 @@ def read_metadata(folder):
         raise RefusedError(f"{printable(path)}: {error}") from None
 
 
-def open_model(folder, requested):
+def open_model(folder: str | os.PathLike, requested: dict[str, int]) -> ModelConfig:
     """Returns the `ModelConfig` of a model directory whose files are verified.
 
-    Args:
-        folder: the model directory.
-        requested: dict of option -> value, the model's size as it was asked for.
+    `requested` has options and values, the model's size as it was asked for.
 
     Raises:
         RefusedError: it is none or damaged, or a size is not its own.

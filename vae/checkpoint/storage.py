@@ -8,24 +8,20 @@ import hashlib
 import io
 import json
 import os
-import stat
+from typing import Any
 
 import h5py
 import numpy as np
 
 from vae.errors import RefusedError, VaeError
-from vae.files import explain, printable, replace_file
+from vae.files import check_regular, explain, printable, replace_file
 
 SCHEMA = 1
 MAX_JSON_BYTES = 64 << 20  # a history of a quarter of a million epochs
 
 
-def pack_arrays(arrays):
-    """Returns the bytes of an HDF5 file with one dataset an array.
-
-    Args:
-        arrays: dict of name -> array.
-    """
+def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
+    """Returns the bytes of an HDF5 file with one dataset an array."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for name, array in arrays.items():
@@ -37,27 +33,22 @@ def _flat(name):
     return name.replace("/", ".")
 
 
-def digest(content):
+def digest(content: bytes) -> dict[str, int | str]:
     """Returns the size and the SHA-256 of bytes, as JSON holds them."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def unpack_arrays(path, shapes):
-    """Reads arrays of known names and shapes, and nothing else, from an HDF5 file.
-
-    Args:
-        path: file that `pack_arrays` made.
-        shapes: dict of name -> shape.
-
-    Returns:
-        dict of name -> array.
+def unpack_arrays(
+    path: str | os.PathLike, shapes: dict[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Reads arrays of these names and shapes, and nothing else, from an HDF5 file.
 
     Raises:
         VaeError: the file is missing or damaged, or an array is missing, of another
             shape, not finite, or not stored in the file itself.
     """
     try:
-        _check_kind(path)
+        check_regular(path)
         with h5py.File(path, "r") as file:
             unknown = set(file) - {_flat(name) for name in shapes}
             if unknown:
@@ -85,33 +76,26 @@ def _read_array(file, path, name, shape):
     return array
 
 
-def _check_kind(path):
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would wait for ever
-        raise OSError("not a regular file")
-
-
 def _bad(path, reason):
     return VaeError(f"{printable(path)}: {reason}; the weights of a model expected")
 
 
-def write_json(path, values):
+def write_json(path: str | os.PathLike, values: dict[str, Any]) -> None:
     """Writes a dictionary as JSON, whole or not at all, synced to disk."""
     replace_file(path, (json.dumps(values, indent=1) + "\n").encode(), sync=True)
 
 
-def read_json(path, most=MAX_JSON_BYTES):
+def read_json(path: str | os.PathLike, most: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """Reads a JSON object of a known schema from a file that may be hostile.
 
-    Args:
-        path: the file.
-        most: bytes it may have.
+    A file of more than `most` bytes is too large.
 
     Raises:
         RefusedError: it is missing, too large, not JSON or of another schema.
     """
     name = printable(path)
     try:
-        _check_kind(path)
+        check_regular(path)
         with open(path, "rb") as file:
             content = file.read(most + 1)
         if len(content) > most:
