@@ -2,19 +2,26 @@
 
 import os
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TypeVar
 
 AHEAD = 2  # items a core that are done or waiting, before the first is used
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def count_cores():
+def count_cores() -> int:
     """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def map_ordered(function, items):
+def map_ordered(
+    function: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
     """Yields `function(item)` of each item, in order, computed on all cores.
 
     Few results wait to be used at any time, however many items there are. What
@@ -33,11 +40,11 @@ def map_ordered(function, items):
         pool.shutdown(cancel_futures=True)
 
 
-def cut_evenly(count, most):
+def cut_evenly(count: int, most: int) -> list[slice]:
     """Returns the fewest slices of at most `most` that cover `count` items.
 
     They differ in length by one at most.
     """
     parts = -(-count // most)
-    bounds = [part * count // parts for part in range(parts + 1)] if parts else [0]
-    return [slice(start, stop) for start, stop in zip(bounds[:-1], bounds[1:])]
+    bounds = [part * count // max(1, parts) for part in range(parts + 1)]
+    return [slice(start, stop) for start, stop in pairwise(bounds)]

@@ -3,11 +3,14 @@
 import math
 import os
 import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from vae.config import ModelConfig
+from vae.data.hdf5 import ImageFile
 from vae.errors import VaeError
 from vae.files import explain, printable
 from vae.images.pixels import resize_image
@@ -20,20 +23,43 @@ SAMPLE_PARTS = 64
 PREVIEW_BYTES = 64 << 20  # held-out images kept for measuring after each epoch
 
 
-def load_images(file, start, stop, size, spill_dir=None, show=iter):
+class StoredImages:
+    """A stretch of an `ImageFile` that is too large to hold."""
+
+    def __init__(self, file: ImageFile, start: int, stop: int) -> None:
+        self._file, self._start = file, start
+        self.shape = (stop - start, file.height, file.width, file.channels)
+        self.block_rows = file.block_rows
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Returns a contiguous slice as uint8 (B, H, W, C)."""
+        start, stop, _ = part.indices(len(self))
+        return self._file.read(self._start + start, self._start + stop)
+
+
+Images: TypeAlias = np.ndarray | StoredImages  # uint8 (N, H, W, C)
+
+
+def load_images(
+    file: ImageFile,
+    start: int,
+    stop: int,
+    size: tuple[int, int],
+    spill_dir: str | os.PathLike | None = None,
+    show: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Images:
     """Returns images start..stop of a file at `size`: an array, or a stand-in for one.
 
     Images are resized once, here. What does not fit `HOLD_BYTES` stays in the file, or,
     if it had to be resized, goes to a nameless temporary file.
 
     Args:
-        file: an open `vae.data.hdf5.ImageFile`.
         size: (width, height) of the images returned.
         spill_dir: folder for the temporary file.
         show: wraps the list of blocks, to show progress.
-
-    Returns:
-        uint8 (N, H, W, C), or `StoredImages`.
 
     Raises:
         VaeError: a block can't be read or holds values out of range.
@@ -41,9 +67,9 @@ def load_images(file, start, stop, size, spill_dir=None, show=iter):
     width, height = size
     same = (width, height) == (file.width, file.height)
     shape = (stop - start, height, width, file.channels)
-    if same and not fits_memory(shape):
+    if same and math.prod(shape) > HOLD_BYTES:
         return StoredImages(file, start, stop)
-    images = allocate_images(shape, spill_dir)
+    images = _allocate(shape, spill_dir)
     for first in show(range(start, stop, file.block_rows)):
         block = file.read(first, min(first + file.block_rows, stop))
         if not same:
@@ -52,7 +78,13 @@ def load_images(file, start, stop, size, spill_dir=None, show=iter):
     return images
 
 
-def spread_images(file, start, stop, size, show=iter):
+def spread_images(
+    file: ImageFile,
+    start: int,
+    stop: int,
+    size: tuple[int, int],
+    show: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Images:
     """Returns images start..stop or, of many, as many as fit `PREVIEW_BYTES`.
 
     Those are the first of equal parts, so that they spread over the whole stretch.
@@ -69,14 +101,10 @@ def spread_images(file, start, stop, size, show=iter):
     return np.concatenate(loaded)
 
 
-def sample_images(images):
+def sample_images(images: Images) -> np.ndarray:
     """Returns training images that stand for all: those of equal parts, in order.
 
-    Args:
-        images: what `load_images` returned.
-
-    Returns:
-        uint8 (M, H, W, C), at most `SAMPLE_IMAGES` of them.
+    They are uint8 (M, H, W, C), at most `SAMPLE_IMAGES` of them.
     """
     count = len(images)
     if count <= SAMPLE_IMAGES:
@@ -86,19 +114,11 @@ def sample_images(images):
     return np.concatenate([images[at : at + length] for at in firsts])
 
 
-def fits_memory(shape):
-    """Whether uint8 images of a shape (N, H, W, C) are to be held in memory."""
-    return math.prod(shape) <= HOLD_BYTES
-
-
-def allocate_images(shape, folder=None):
-    """Returns a uint8 array of zeros, in memory or in a nameless temporary file.
-
-    Args:
-        shape: (N, H, W, C)
-        folder: where the file goes if memory is too small; by default the system's.
-    """
-    if fits_memory(shape):
+def _allocate(
+    shape: tuple[int, ...], folder: str | os.PathLike | None = None
+) -> np.ndarray:
+    """Returns uint8 zeros, in memory or in a nameless temporary file in `folder`."""
+    if math.prod(shape) <= HOLD_BYTES:
         return np.zeros(shape, np.uint8)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:  # the map keeps it alive
@@ -113,23 +133,6 @@ def allocate_images(shape, folder=None):
         ) from error
 
 
-class StoredImages:
-    """A stretch of an `ImageFile` that is too large to hold."""
-
-    def __init__(self, file, start, stop):
-        self._file, self._start = file, start
-        self.shape = (stop - start, file.height, file.width, file.channels)
-        self.block_rows = file.block_rows
-
-    def __len__(self):
-        return self.shape[0]
-
-    def __getitem__(self, rows):
-        """Returns a contiguous slice as uint8 (B, H, W, C)."""
-        start, stop, _ = rows.indices(len(self))
-        return self._file.read(self._start + start, self._start + stop)
-
-
 @dataclass(frozen=True)
 class Crops:
     """The crops of a folder that could be read, in order, and why others could not.
@@ -137,46 +140,45 @@ class Crops:
     Attributes:
         names: of all files, as they were given.
         images: uint8 (N, H, W, C).
-        indices: for each image, its place in the list of names.
-        failures: list of (place in the list of names, reason).
+        indices: for each image, its place in `names`.
+        failures: (place in `names`, reason).
         notes: the same, of what was read in part, as the first frame of an animation.
     """
 
-    names: list
-    images: Any
-    indices: list
-    failures: list
-    notes: list
+    names: list[str]
+    images: np.ndarray
+    indices: list[int]
+    failures: list[tuple[int, str]]
+    notes: list[tuple[int, str]]
 
-    def printable_names(self):
+    def printable_names(self) -> list[str]:
         """Returns the name of each image, as one line of text."""
         return [printable(self.names[place]) for place in self.indices]
 
 
-def read_crops(folder, names, config, on_read=lambda count: None):
-    """Reads image files at the size of a model.
+def read_crops(
+    folder: str,
+    names: list[str],
+    config: ModelConfig,
+    on_read: Callable[[int], Any] = lambda count: None,
+) -> Crops:
+    """Reads image files, `names` below a folder, at the size of a model.
 
-    Args:
-        folder: the folder. names: paths below it.
-        config: the model's `ModelConfig`.
-        on_read: called with a number of files that are done.
-
-    Returns:
-        `Crops`; an image that can't be read is in its `failures`.
+    `on_read` is called with a number of files that are done.
     """
-    shape = len(names), config.height, config.width, config.channels
-    images = allocate_images(shape)
-    size, notes = (config.width, config.height, config.channels), []
+    size = config.width, config.height, config.channels
+    images = _allocate((len(names), config.height, config.width, config.channels))
 
     def read(place):
-        path, lines = os.path.join(folder, names[place]), []
+        lines = []
         try:
+            path = os.path.join(folder, names[place])
             images[place] = read_image(path, *size, lines.append)
         except ImageError as error:
             return str(error), lines
         return None, lines
 
-    indices, failures = [], []
+    indices, failures, notes = [], [], []
     for place, (reason, lines) in enumerate(map_ordered(read, range(len(names)))):
         notes += [(place, line) for line in lines]
         if reason:

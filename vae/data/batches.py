@@ -6,97 +6,92 @@ pool mixed before batches are cut, by one thread that reads ahead. The order is 
 function of (seed, epoch), so a resumed run needs nothing but its step.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice
+from math import prod
 
 import numpy as np
+
+from vae.data.arrays import Images
+from vae.parallel import cut_evenly
 
 POOL_BYTES = 96 << 20  # a pool; up to three exist at a time
 BLOCK_BYTES = 1 << 20  # read together where the images say nothing of blocks
 
 
-def count_batches(count, batch_size):
+def count_batches(count: int, batch_size: int) -> int:
     """Returns the number of batches an epoch: no batch is larger than `batch_size`."""
     return -(-count // batch_size)
 
 
-def cut_batches(images, batch_size, seed, epoch, first=0):
-    """Yields the batches of one epoch, each row exactly once.
+def cut_batches(
+    images: Images, batch_size: int, seed: int, epoch: int, first: int = 0
+) -> Iterator[np.ndarray]:
+    """Yields the batches of one epoch, uint8 (B, H, W, C), each image exactly once.
 
     Batches differ in size by one image at most, so that none is a small remainder.
 
     Args:
-        images: uint8 (N, H, W, C) array or `StoredImages`.
+        images: uint8 (N, H, W, C).
         first: index of the first batch to yield, for a resumed epoch.
-
-    Yields:
-        uint8 (B, H, W, C)
     """
-    count = len(images)
-    batches = count_batches(count, batch_size)
-    bounds = [index * count // batches for index in range(batches + 1)]
+    batches = cut_evenly(len(images), batch_size)
     if type(images) is np.ndarray:
-        order = np.random.default_rng([seed, epoch]).permutation(count)
-        for index in range(first, batches):
-            yield images[order[bounds[index] : bounds[index + 1]]]
+        order = np.random.default_rng([seed, epoch]).permutation(len(images))
+        for batch in batches[first:]:
+            yield images[order[batch]]
         return
-    yield from _cut_pools(images, plan_pools(images, seed, epoch), bounds, first)
+    plan = _plan_pools(images, seed, epoch)
+    skipped = sum(batch.stop - batch.start for batch in batches[:first])
+    while plan and len(plan[0].places) <= skipped:
+        skipped -= len(plan.pop(0).places)
+    mixed = islice(chain.from_iterable(_read_ahead(images, plan)), skipped, None)
+    for batch in batches[first:]:
+        yield np.stack(list(islice(mixed, batch.stop - batch.start)))
 
 
-def _cut_pools(images, plan, bounds, index):
-    """Yields the batches from `index` on; one that spans two pools is put together."""
-    offset = bounds[index]
-    while plan and plan[0].count <= offset:
-        offset -= plan.pop(0).count
-    kept = np.empty((0, *images.shape[1:]), np.uint8)
-    for pool, order in _read_ahead(images, plan):
-        order, offset = order[offset:], 0
-        while index < len(bounds) - 1:
-            missing = bounds[index + 1] - bounds[index] - len(kept)
-            kept = np.concatenate([kept, pool[order[:missing]]])
-            order = order[missing:]
-            if len(kept) < bounds[index + 1] - bounds[index]:
-                break
-            yield kept
-            kept, index = kept[:0], index + 1
+@dataclass(frozen=True)
+class _Pool:
+    """Blocks that are read together: where they start, and where their images go."""
+
+    starts: np.ndarray
+    block_rows: int
+    places: np.ndarray  # of each image in the order read, among the mixed ones
 
 
-class Pool:
-    """Blocks that are read together, and the order their images leave in."""
-
-    def __init__(self, blocks, block_rows, count, rng):
-        firsts = [block * block_rows for block in blocks]
-        self.spans = [(first, min(first + block_rows, count)) for first in firsts]
-        self.count = sum(stop - start for start, stop in self.spans)
-        self.order = rng.permutation(self.count)
-
-
-def plan_pools(images, seed, epoch):
-    """Returns the epoch's list of `Pool`, a pure function of (seed, epoch, form)."""
+def _plan_pools(images: Images, seed: int, epoch: int) -> list[_Pool]:
     rng = np.random.default_rng([seed, epoch])
     count, *shape = images.shape
-    image_bytes = int(np.prod(shape))
-    block_rows = getattr(images, "block_rows", max(1, BLOCK_BYTES // image_bytes))
-    blocks = rng.permutation(-(-count // block_rows))
-    size = max(1, POOL_BYTES // (block_rows * image_bytes))
-    groups = [blocks[at : at + size] for at in range(0, len(blocks), size)]
-    return [Pool(group, block_rows, count, rng) for group in groups]
+    block_rows = getattr(images, "block_rows", max(1, BLOCK_BYTES // prod(shape)))
+    starts = rng.permutation(-(-count // block_rows)) * block_rows
+    size = max(1, POOL_BYTES // (block_rows * prod(shape)))
+    pools = []
+    for at in range(0, len(starts), size):
+        together = np.sort(starts[at : at + size])
+        held = np.minimum(block_rows, count - together).sum()
+        order = rng.permutation(int(held))
+        pools.append(_Pool(together, block_rows, np.argsort(order)))
+    return pools
 
 
-def _read_ahead(images, plan):
-    """Yields (images, order) of each pool; a thread reads the next one meanwhile."""
+def _read_ahead(images: Images, plan: list[_Pool]) -> Iterator[np.ndarray]:
+    """Yields the mixed images of each pool; a thread reads the next one meanwhile."""
     with ThreadPoolExecutor(1) as reader:
-        reading = [reader.submit(_read_pool, images, pool) for pool in plan[:1]]
-        for index, pool in enumerate(plan):
-            mixed = reading.pop().result()
-            for later in plan[index + 1 : index + 2]:
-                reading.append(reader.submit(_read_pool, images, later))
-            yield mixed, pool.order
+        coming = None
+        for pool in plan:
+            ready, coming = coming, reader.submit(_read_pool, images, pool)
+            if ready:
+                yield ready.result()
+        if coming:
+            yield coming.result()
 
 
-def _read_pool(images, pool):
-    found = np.empty((pool.count, *images.shape[1:]), np.uint8)
-    at = 0
-    for first, last in sorted(pool.spans):
-        found[at : at + last - first] = images[first:last]
-        at += last - first
-    return found
+def _read_pool(images: Images, pool: _Pool) -> np.ndarray:
+    mixed, read = np.empty((len(pool.places), *images.shape[1:]), np.uint8), 0
+    for start in pool.starts:
+        block = images[start : start + pool.block_rows]
+        mixed[pool.places[read : read + len(block)]] = block
+        read += len(block)
+    return mixed
