@@ -4,12 +4,14 @@ Everything here returns upright uint8 images with rows first.
 """
 
 import hashlib
+import math
+import os
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
 
-from vae.config import LAYOUTS, MAX_SIDE
+from vae.config import LAYOUTS, MAX_SIDE, MIN_SIDE
 from vae.data.untrusted import (
     DAMAGE,
     check_chunks,
@@ -32,10 +34,10 @@ class Layout:
     """Which axis of the file is which, and why it was read so."""
 
     width_first: bool
-    note: str  # one line for the user, empty when there is nothing to say
+    note: str = ""  # one line for the user, empty when there is nothing to say
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The value of --layout that says the same."""
         return "width-first" if self.width_first else "rows-first"
 
@@ -44,73 +46,74 @@ class ImageFile:
     """An open, validated HDF5 dataset of images.
 
     Attributes:
-        path: as given. dataset_name: inside the file.
+        dataset: as stored; `read` returns its images.
         count, height, width, channels: of the images as they are read.
         layout: a `Layout`.
         block_rows: images a read should ask for, a whole number of chunks.
     """
 
-    def __init__(self, path, dataset_name="data", layout="auto", size=(None, None)):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        dataset_name: str = "data",
+        layout: str = "auto",
+        size: tuple[int | None, int | None] = (None, None),
+    ) -> None:
         """Opens and checks everything but the pixel values.
 
         Args:
-            path: an HDF5 file.
-            dataset_name: path of the dataset inside it.
             layout: auto, width-first or rows-first.
             size: (width, height) the caller asks for, each None when it does not.
 
         Raises:
             RefusedError: the file or the dataset is not what this tool reads.
         """
-        self.path, self.dataset_name = path, dataset_name
         self._name = f"{printable(path)}: dataset {dataset_name!r}"
         self._file = open_file(path)
         try:
-            self._dataset = find_dataset(self._file, printable(path), dataset_name)
-            _check_form(self._dataset, self._name)
-            check_storage(self._dataset, self._name)
-            self.layout = _decide_layout(self._dataset, layout, size)
+            self.dataset = find_dataset(self._file, printable(path), dataset_name)
+            problem = _find_problem(self.dataset)
+            if problem:
+                raise RefusedError(f"{self._name}: {problem}")
+            check_storage(self.dataset, self._name)
+            self.layout = _decide_layout(self.dataset, layout, size)
         except BaseException as error:
             self._file.close()
             if isinstance(error, DAMAGE):
                 reason = f"can't be read ({explain_damage(error)}), images expected"
                 raise RefusedError(f"{self._name}: {reason}") from error
             raise
-        self.count, first, second, self.channels = self._dataset.shape
-        if self.layout.width_first:
-            first, second = second, first
-        self.height, self.width = first, second
-        chunk = self._dataset.chunks[0] if self._dataset.chunks else 1
-        image_bytes = self.height * self.width * self.channels
-        wanted = max(1, TARGET_BLOCK_BYTES // image_bytes)
+        self.count, *sides, self.channels = self.dataset.shape
+        self.height, self.width = sides[::-1] if self.layout.width_first else sides
+        chunk = self.dataset.chunks[0] if self.dataset.chunks else 1
+        wanted = TARGET_BLOCK_BYTES // math.prod(self.dataset.shape[1:])
         self.block_rows = chunk * max(1, wanted // chunk)
 
     @property
-    def notes(self):
+    def notes(self) -> list[str]:
         """Lines for the user: how the axes were read, and chunks that are slow."""
-        chunks, shape = self._dataset.chunks, self._dataset.shape
-        advice = ""
-        if chunks and chunks[1:] != shape[1:]:
-            advice = (
+        chunks, notes = self.dataset.chunks, [self.layout.note]
+        if chunks and chunks[1:] != self.dataset.shape[1:]:
+            notes.append(
                 f"{self._name}: chunks of {' x '.join(map(str, chunks))} split every"
                 " image, which is slow to read; repack it: prepare old.h5 new.h5"
             )
-        return [note for note in (self.layout.note, advice) if note]
+        return list(filter(None, notes))
 
-    def __enter__(self):
+    def __enter__(self) -> "ImageFile":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def read(self, start, stop):
+    def read(self, start: int, stop: int) -> np.ndarray:
         """Returns images start..stop as uint8 (B, H, W, C), rows first.
 
         Raises:
             VaeError: the stored bytes can't be read, or a float lies outside 0..1.
         """
         try:
-            block = self._dataset[start:stop]  # (B, H, W, C) or (B, W, H, C)
+            block = self.dataset[start:stop]  # (B, H, W, C) or (B, W, H, C)
         except (OSError, RuntimeError) as error:
             raise VaeError(
                 f"{self._name}: images {start} to {stop - 1} can't be read"
@@ -124,72 +127,68 @@ class ImageFile:
         return block
 
     def _check_range(self, block, start):
-        rows = block.reshape(len(block), -1)
-        bad = ~((rows >= 0) & (rows <= 1)).all(axis=1)  # NaN compares false
-        if bad.any():
-            row = int(np.argmax(bad))
-            low, high = rows[row].min(), rows[row].max()
-            raise RefusedError(
-                f"{self._name}: image {start + row} spans {low:.4g} to {high:.4g},"
-                " floats between 0 and 1 expected; scale them, or store uint8"
-            )
+        for row, image in enumerate(block, start):
+            low, high = image.min(), image.max()
+            if not (low >= 0 and high <= 1):  # NaN compares false
+                raise RefusedError(
+                    f"{self._name}: image {row} spans {low:.4g} to {high:.4g},"
+                    " floats between 0 and 1 expected; scale them, or store uint8"
+                )
 
-    def check_index(self):
+    def check_index(self) -> None:
         """Reads where each chunk lies, and the first and the last image.
 
         Raises:
             VaeError: any of it can't be read.
         """
-        check_chunks(self._dataset, self._name)
+        check_chunks(self.dataset, self._name)
         for row in {0, self.count - 1}:
             self.read(row, row + 1)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Returns a SHA-256 over the form and up to 64 blocks spread over the file."""
-        digest = hashlib.sha256(repr((self._dataset.shape, self.layout.name)).encode())
+        digest = hashlib.sha256(repr((self.dataset.shape, self.layout.name)).encode())
         blocks = -(-self.count // self.block_rows)
         chosen = np.unique(np.linspace(0, blocks - 1, FINGERPRINT_BLOCKS).astype(int))
-        for block in chosen:
-            start = int(block) * self.block_rows
+        for start in (chosen * self.block_rows).tolist():
             digest.update(self.read(start, min(start + self.block_rows, self.count)))
         return digest.hexdigest()
 
 
-def _check_form(dataset, name):
+def _find_problem(dataset: h5py.Dataset) -> str | None:
+    """Why a dataset holds no images, or None."""
     shape, dtype = dataset.shape, dataset.dtype
     wanted = "N x width x height x 3 (or 1) expected"
     if shape is None or len(shape) != 4:
-        raise RefusedError(f"{name}: shape {shape} found, {wanted}")
+        return f"shape {shape} found, {wanted}"
     if shape[3] not in (1, 3):
         advice = "; move the channels to the end" if shape[1] in (1, 3) else ""
-        raise RefusedError(f"{name}: shape {shape} found, {wanted}{advice}")
+        return f"shape {shape} found, {wanted}{advice}"
     if shape[0] == 0:
-        raise RefusedError(f"{name}: no images found, at least one expected")
-    if not all(4 <= side <= MAX_SIDE for side in shape[1:3]):
-        raise RefusedError(
-            f"{name}: images of {shape[1]}x{shape[2]} pixels found, sides of 4 to"
-            f" {MAX_SIDE} expected"
-        )
+        return "no images found, at least one expected"
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in shape[1:3]):
+        found = f"images of {shape[1]}x{shape[2]} pixels found"
+        return f"{found}, sides of {MIN_SIDE} to {MAX_SIDE} expected"
     plain_float = dtype.kind == "f" and dtype.itemsize in (2, 4, 8)
     if dtype != np.uint8 and not plain_float:
-        raise RefusedError(f"{name}: {dtype} values found, {KINDS} expected")
+        return f"{dtype} values found, {KINDS} expected"
+    return None
 
 
 def _decide_layout(dataset, layout, size):
     """Which axis is the width: as told, as recorded, as asked for, or as documented."""
     _, first, second, _ = dataset.shape
-    if layout != "auto":
-        return Layout(layout == "width-first", "")
-    recorded = _read_layout(dataset)
-    if recorded in LAYOUTS[1:]:
-        return Layout(recorded == "width-first", "")
+    told = _read_layout(dataset) if layout == "auto" else layout
+    if told in LAYOUTS[1:]:
+        return Layout(told == "width-first")
     if first == second:
-        return Layout(False, "")
-    width, height = size
-    if _fits(second, first, width, height):
-        return Layout(False, "")
-    if _fits(first, second, width, height):
-        return Layout(True, "")
+        return Layout(False)
+    if any(size):  # has the image these sides, or the shape of both?
+        width, height = size
+        if second * (height or first) == first * (width or second):
+            return Layout(False)
+        if first * (height or second) == second * (width or first):
+            return Layout(True)
     return Layout(
         True,
         f"--layout: images of {first} x {second} are read as {first} wide and {second}"
@@ -210,15 +209,6 @@ def _read_layout(dataset):
     return found if isinstance(found, str) else None
 
 
-def _fits(width, height, wanted_width, wanted_height):
-    """Whether a size has the wanted sides, or the shape of both."""
-    if wanted_width is None and wanted_height is None:
-        return False
-    same = wanted_width in (None, width) and wanted_height in (None, height)
-    both = None not in (wanted_width, wanted_height)
-    return same or (both and width * wanted_height == height * wanted_width)
-
-
-def count_held_out(count, share):
+def count_held_out(count: int, share: float) -> int:
     """Returns how many images at the end of a file of `count` training holds out."""
     return max(1, round(count * share)) if share and count > 1 else 0

@@ -7,8 +7,10 @@ make, under limits on time and memory, so that such a file is refused in one lin
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from vae.data.hdf5 import ImageFile
@@ -28,12 +30,12 @@ MAX_MEMORY = 1 << 30  # bytes of address space; a good file takes a fifth of it
 _ADVICE = "copy it again, or repack it if you trust who made it"
 
 
-def try_images(path, dataset_name, origins=()):
+def try_images(
+    path: str | os.PathLike, dataset_name: str, origins: Iterable[str] = ()
+) -> None:
     """Opens images in a child process and reads their index, first and last block.
 
-    Args:
-        path: the file. dataset_name: of the images.
-        origins: names of datasets of one row an image to be read as well.
+    Datasets of one row an image, `origins`, are read as well.
 
     Raises:
         RefusedError: the file is none this tool reads, or it crashes the library.
@@ -42,9 +44,8 @@ def try_images(path, dataset_name, origins=()):
     _run(path, dataset_name, *origins)
 
 
-def _run(*arguments):
+def _run(path, *names):
     """Runs `main` in a child; raises what it raised, or that it did not live."""
-    path = arguments[0]
     name = printable(path)
     root = str(Path(__file__).resolve().parents[2])
     here = os.environ.get("PYTHONPATH")
@@ -53,12 +54,13 @@ def _run(*arguments):
         "PYTHONIOENCODING": "utf-8",
         "OPENBLAS_NUM_THREADS": "1",  # each thread reserves memory
     }
-    seconds = CPU_SECONDS + _find_size(path) // BYTES_A_SECOND
+    size = os.path.getsize(path) if os.path.exists(path) else 0  # the child says why
+    seconds = CPU_SECONDS + size // BYTES_A_SECOND
     # -P: a module in the folder the user works in is not to be imported instead.
     command = [sys.executable, "-P", "-m", "vae.data.preflight", str(seconds)]
     try:
         child = subprocess.run(
-            [*command, *arguments],
+            [*command, path, *names],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -74,47 +76,33 @@ def _run(*arguments):
     told = child.stdout.decode(errors="replace")
     if child.returncode in (1, 2) and told:
         raise (RefusedError if child.returncode == 2 else VaeError)(told)
-    raise RefusedError(f"{name}: {_describe(child.returncode)}; {_ADVICE}")
+    reason = "it can't be read"
+    if resource and child.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        reason = "reading it takes for ever"  # SIGKILL comes at the hard limit
+    elif child.returncode < 0:
+        reason = "the HDF5 library crashes on it"
+    raise RefusedError(f"{name}: {reason}, a damaged or a hostile file; {_ADVICE}")
 
 
-def _find_size(path):
-    try:
-        return os.path.getsize(path)
-    except OSError:  # the child will say why
-        return 0
-
-
-def _describe(status):
-    if resource and status in (-24, -9):  # SIGXCPU, or SIGKILL at the hard limit
-        return "reading it takes for ever, a damaged or a hostile file"
-    if status < 0:
-        return "the HDF5 library crashes on it, a damaged or a hostile file"
-    return "it can't be read, a damaged or a hostile file"
-
-
-def main(arguments):
-    """The child: sets the limits, reads, prints the reason if it is refused.
-
-    Args:
-        arguments: seconds, path, dataset name, origins.
+def main(seconds: str, path: str, *names: str) -> int:
+    """The child: sets the limits, makes the reads of `check`, prints why it refuses.
 
     Returns:
         The exit status: that of the error, 0 for a good file.
     """
-    seconds, *what = arguments
     _limit(int(seconds))
     try:
-        check(*what)
+        check(path, *names)
     except VaeError as error:
         sys.stdout.write(str(error))
         return error.exit_status
     except MemoryError:
-        sys.stdout.write(f"{printable(what[0])}: reading it takes too much memory")
+        sys.stdout.write(f"{printable(path)}: reading it takes too much memory")
         return RefusedError.exit_status
     return 0
 
 
-def check(path, dataset_name, *origins):
+def check(path: str | os.PathLike, dataset_name: str, *origins: str) -> None:
     """Makes the reads, in the child; raises what `try_images` does."""
     with ImageFile(path, dataset_name) as file:
         file.check_index()
@@ -131,4 +119,4 @@ def _limit(seconds):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

@@ -6,14 +6,14 @@ dataset, all of which can name other files (h5py follows each without asking), a
 through filters that come with h5py.
 """
 
+import math
 import os
-import stat
+from collections.abc import Iterable
 
 import h5py
-import numpy as np
 
 from vae.errors import RefusedError, VaeError
-from vae.files import explain, printable
+from vae.files import check_regular, explain, printable
 
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # as h5py says it
 MAX_CHUNK_BYTES = 64 << 20  # one chunk is decompressed at a time, whole
@@ -25,25 +25,21 @@ FILTERS = {  # no other is ever run, nor is a plug-in loaded
     h5py.h5z.FILTER_SHUFFLE: "shuffle",
     h5py.h5z.FILTER_FLETCHER32: "fletcher32",
 }
-
 PACKERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_LZF)
 
 
-def open_file(path):
-    """Returns a file opened for reading.
+def open_file(path: str | os.PathLike) -> h5py.File:
+    """Opens a file for reading.
 
     Raises:
         RefusedError: it is no regular file, or no HDF5 file.
     """
     name = printable(path)
     try:
-        mode = os.stat(path).st_mode
+        check_regular(path)
     except OSError as error:
-        reason = explain(error)
+        reason = "a directory" if os.path.isdir(path) else explain(error)
         raise RefusedError(f"{name}: {reason}, an HDF5 file expected") from None
-    if not stat.S_ISREG(mode):  # opening a named pipe would wait for ever
-        what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
-        raise RefusedError(f"{name}: {what}, an HDF5 file expected")
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -62,18 +58,18 @@ def _open_problem(path, reason):
     return "not an HDF5 file; see the README for the format"
 
 
-def find_dataset(file, path, name):
+def find_dataset(file: h5py.File, path: str, name: str) -> h5py.Dataset:
     """Returns the dataset of a path in an open file, through hard links only.
 
     Args:
-        file: the open file. path: its name, as it is to be printed.
+        path: the file's name, as it is to be printed.
         name: with "/" between parts.
 
     Raises:
         RefusedError: there is none, or it is not stored in the file itself.
     """
     here = file
-    for part in [part for part in name.split("/") if part]:
+    for part in filter(None, name.split("/")):
         link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
         if link is None:
             raise RefusedError(
@@ -81,9 +77,11 @@ def find_dataset(file, path, name):
                 f" expected: {_list_datasets(file)}"
             )
         if not isinstance(link, h5py.HardLink):
+            external = isinstance(link, h5py.ExternalLink)
+            kind = "an ExternalLink" if external else "a SoftLink"
             raise RefusedError(
-                f"{path}: {name!r} is {_with_article(type(link).__name__)}, a dataset stored in the"
-                " file itself expected; copy it into one file"
+                f"{path}: {name!r} is {kind}, a dataset stored in the file itself"
+                " expected; copy it into one file"
             )
         here = here[part]
     if not isinstance(here, h5py.Dataset):
@@ -94,30 +92,23 @@ def find_dataset(file, path, name):
     return here
 
 
-def _with_article(noun):
-    return f"{'an' if noun[0] in 'AEIOU' else 'a'} {noun}"
-
-
 def _list_datasets(file):
     found = []
 
     def collect(name, item):
         if isinstance(item, h5py.Dataset):
             found.append(f"{printable(name)} {item.shape}")
-        return True if len(found) == 20 else None
+        return len(found) == 20 or None  # ends the walk
 
     file.visititems(collect)  # hard links only
     return ", ".join(sorted(found)) or "it holds none"
 
 
-def check_storage(dataset, name):
+def check_storage(dataset: h5py.Dataset, name: str) -> None:
     """Refuses a dataset whose bytes lie elsewhere, or decode to far too many.
 
-    Args:
-        dataset: an open dataset. name: what the message begins with.
-
     Raises:
-        RefusedError
+        RefusedError: it is such a one; the message begins with `name`.
     """
     if dataset.is_virtual or dataset.external:
         kind = "virtual dataset" if dataset.is_virtual else "external storage"
@@ -125,21 +116,18 @@ def check_storage(dataset, name):
             f"{name}: {kind} found, images stored in the file itself expected;"
             " copy them into one file"
         )
-    create = dataset.id.get_create_plist()
-    for index in range(create.get_nfilters()):
-        number = create.get_filter(index)[0]
+    for number in _list_filters(dataset):
         if number not in FILTERS:
             raise RefusedError(
                 f"{name}: filter {number} found, {', '.join(FILTERS.values())} or none"
                 " expected; repack the file"
             )
-    if dataset.chunks:
-        chunk_bytes = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
-        if chunk_bytes > MAX_CHUNK_BYTES:
-            raise RefusedError(
-                f"{name}: chunks of {chunk_bytes >> 20} MB found, at most"
-                f" {MAX_CHUNK_BYTES >> 20} MB expected; repack the file"
-            )
+    chunk_bytes = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if chunk_bytes > MAX_CHUNK_BYTES:
+        raise RefusedError(
+            f"{name}: chunks of {chunk_bytes >> 20} MB found, at most"
+            f" {MAX_CHUNK_BYTES >> 20} MB expected; repack the file"
+        )
     stored = dataset.id.get_storage_size()
     if dataset.nbytes > MAX_FILL_FACTOR * stored:
         raise RefusedError(
@@ -148,23 +136,25 @@ def check_storage(dataset, name):
         )
 
 
-def check_chunks(dataset, name):
+def _list_filters(dataset):
+    created = dataset.id.get_create_plist()
+    return [created.get_filter(at)[0] for at in range(created.get_nfilters())]
+
+
+def check_chunks(dataset: h5py.Dataset, name: str) -> None:
     """Compares each entry in the index of chunks with what such a chunk must be.
 
     HDF5 does not: it reads past the end of a chunk that is stored shorter than it has
     to be, and crashes.
 
-    Args:
-        dataset: an open dataset. name: what the message begins with.
-
     Raises:
-        VaeError: the index can't be read, or a chunk can't be one.
+        VaeError: the index can't be read, or a chunk can't be one; the message begins
+            with `name`.
     """
     if not dataset.chunks:
         return
-    create, bad = dataset.id.get_create_plist(), []
-    filters = [create.get_filter(n)[0] for n in range(create.get_nfilters())]
-    whole = int(np.prod(dataset.chunks)) * dataset.dtype.itemsize
+    filters, bad = _list_filters(dataset), []
+    whole = math.prod(dataset.chunks) * dataset.dtype.itemsize
     end = os.path.getsize(dataset.file.filename)
 
     def check(chunk):
@@ -190,7 +180,7 @@ def check_chunks(dataset, name):
         )
 
 
-def check_rows(path, names, count):
+def check_rows(path: str | os.PathLike, names: Iterable[str], count: int) -> None:
     """Reads datasets of `count` rows beside the images; those that differ are not used.
 
     Raises:
@@ -208,7 +198,7 @@ def check_rows(path, names, count):
         ) from error
 
 
-def find_rows(file, name, count):
+def find_rows(file: h5py.File, name: str, count: int) -> h5py.Dataset | None:
     """Returns the dataset of a row an image, or None if the file itself holds none."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         return None
@@ -217,7 +207,7 @@ def find_rows(file, name, count):
     return found if plain and not (found.is_virtual or found.external) else None
 
 
-def explain_damage(error):
+def explain_damage(error: Exception) -> str:
     """Returns the reason h5py gives, in one line."""
     text = str(error.args[-1] if error.args else error)
     return printable(" ".join(text.split()))
