@@ -4,10 +4,8 @@
 """
 
 import os
-import stat
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, Protocol
 
 import h5py
@@ -19,7 +17,7 @@ from vae.data.openface import find_csv, parse_crop, read_failed
 from vae.data.preflight import try_images
 from vae.data.untrusted import find_rows
 from vae.errors import RefusedError
-from vae.files import printable
+from vae.files import check_regular, printable
 from vae.images.pixels import Target, fit_image
 from vae.images.reading import FORMATS, ImageError, find_images, read_image
 
@@ -39,18 +37,21 @@ class Batch:
         faceless: number of pictures without the face that was wanted.
     """
 
-    def __init__(self, room, target):
+    def __init__(self, room: int, target: Target) -> None:
         """Makes room for so many images of the target's shape."""
         self._images = np.empty((room, *target.shape), np.uint8)
-        self.names, self.frames, self.failed, self.notes = [], [], [], []
+        self.names: list[str] = []
+        self.frames: list[int] = []
+        self.failed: list[tuple[str, str]] = []
+        self.notes: list[tuple[str, str]] = []
         self.faceless = 0
 
     @property
-    def images(self):
+    def images(self) -> np.ndarray:
         """uint8 (B, H, W, C)"""
         return self._images[: len(self.names)]
 
-    def add(self, image, name, frame):
+    def add(self, image: np.ndarray | None, name: str, frame: int) -> None:
         """Adds one image, unless it is None."""
         if image is None:
             self.faceless += 1
@@ -58,10 +59,6 @@ class Batch:
         self._images[len(self.names)] = image
         self.names.append(name)
         self.frames.append(frame)
-
-    def add_note(self, name, line):
-        """Adds what is to be said of an image that was read in part."""
-        self.notes.append((name, line))
 
 
 class Source(Protocol):
@@ -80,10 +77,10 @@ class Source(Protocol):
     skipped: int
     title: str
 
-    def sizes(self) -> set:
-        """Returns the set of (width, height) of the images."""
+    def sizes(self) -> set[tuple[int, int]]:
+        """Returns the set of (width, height) of the images that can be read."""
 
-    def units(self, target: Target) -> Iterator:
+    def units(self, target: Target) -> Iterator[Any]:
         """Yields what `load` takes, a little at a time."""
 
     def load(self, unit: Any, target: Target) -> Batch:
@@ -91,16 +88,13 @@ class Source(Protocol):
 
 
 class PictureSource:
-    """Image files.
-
-    Attributes:
-        count: number of files. skipped: crops left out since OpenFace failed on them.
-        title: what to call it in a message.
-    """
+    """Image files; a `Source`."""
 
     channels = 3
 
-    def __init__(self, folder, names, label="", skipped=0):
+    def __init__(
+        self, folder: str, names: list[str], label: str = "", skipped: int = 0
+    ) -> None:
         """Takes a list of files; nothing is opened.
 
         Args:
@@ -110,34 +104,35 @@ class PictureSource:
         """
         self._folder, self._label, self.skipped = folder, label, skipped
         self._names, self.title = names, printable(label or names[0])
-        self._sizes = None
+        self._sizes: set[tuple[int, int]] | None = None
         self.count = len(names)
 
-    def sizes(self):
-        """Returns the set of (width, height), from the headers that can be read."""
+    def sizes(self) -> set[tuple[int, int]]:
+        """Returns the set of (width, height), from the headers."""
         if self._sizes is None:
-            prefix = os.path.join(self._folder, "")
-            self._sizes = {read_size(prefix + name) for name in self._names} - {None}
+            paths = (os.path.join(self._folder, name) for name in self._names)
+            self._sizes = {read_size(path) for path in paths} - {None}
         return self._sizes
 
-    def units(self, target):
+    def units(self, target: Target) -> Iterator[range]:
         """Yields ranges of files."""
         step = max(1, min(UNIT_IMAGES, UNIT_BYTES // target.image_bytes))
         for start in range(0, self.count, step):
-            yield range(start, min(start + step, self.count))
+            yield range(self.count)[start : start + step]
 
-    def load(self, unit, target):
-        """Reads a range of files; returns a `Batch`."""
+    def load(self, unit: range, target: Target) -> Batch:
+        """Reads a range of files."""
         batch = Batch(len(unit), target)
         for name in self._names[unit.start : unit.stop]:
-            shown = printable(os.path.join(self._label, "") + name)
+            shown, lines = printable(os.path.join(self._label, name)), []
             crop = parse_crop(name.rpartition("/")[2])
-            path = os.path.join(self._folder, "") + name
+            path = os.path.join(self._folder, name)
             try:
-                image = self._read(path, target, partial(batch.add_note, shown))
+                image = self._read(path, target, lines.append)
                 batch.add(image, shown, crop[1] if crop else 0)
             except ImageError as error:
                 batch.failed.append((shown, str(error)))
+            batch.notes += [(shown, line) for line in lines]
         return batch
 
     def _read(self, path, target, on_note):
@@ -148,7 +143,7 @@ class PictureSource:
         return fit_image(read_image(path, *size, channels, on_note), target)
 
 
-def open_folder(folder, min_confidence):
+def open_folder(folder: str, min_confidence: float) -> PictureSource:
     """Lists a folder's images but for the crops that OpenFace failed on.
 
     Raises:
@@ -160,7 +155,7 @@ def open_folder(folder, min_confidence):
         if where not in failed:
             path = find_csv(os.path.join(folder, where))
             failed[where] = read_failed(path, min_confidence) if path else set()
-        if not failed[where] or parse_crop(last) not in failed[where]:
+        if parse_crop(last) not in failed[where]:
             kept.append(name)
     if not kept:
         raise RefusedError(
@@ -171,16 +166,14 @@ def open_folder(folder, min_confidence):
     return PictureSource(folder, kept, label, len(names) - len(kept))
 
 
-def read_size(path):
+def read_size(path: str | os.PathLike) -> tuple[int, int] | None:
     """Returns the upright (width, height) an image file declares, or None.
 
     Nothing is decoded; an EXIF record after the pixels of a PNG is not looked for.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return None
-        with warnings.catch_warnings(), open(path, "rb") as file:
-            warnings.simplefilter("ignore")
+        check_regular(path)
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:
             image = Image.open(file, formats=FORMATS)
             width, height = image.size
             tagged = "exif" in image.info or image.format == "TIFF"
@@ -190,66 +183,57 @@ def read_size(path):
     return (height, width) if turn in _LYING else (width, height)
 
 
-class FileSource:
-    """The images of an HDF5 file, with their origins if this tool wrote them.
+class FileSource(ImageFile):
+    """A `Source` of the images in an HDF5 file, with their origins if it has them.
 
     Attributes:
-        count: number of images. channels: 3 or 1. note: see `vae.data.hdf5.Layout`.
-        title: what to call it in a message.
+        note: see `vae.data.hdf5.Layout`.
         width_first: whether the file stores the width before the height.
         dtype, compression: how the images are stored.
     """
 
     skipped = 0
 
-    def __init__(self, path, dataset_name, layout, size=(None, None)):
-        """Opens and checks the file; `size` helps to tell its layout.
-
-        Raises:
-            RefusedError: it is not what this tool reads.
-        """
+    def __init__(
+        self,
+        path: str,
+        dataset_name: str,
+        layout: str,
+        size: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        """Opens and checks the file, after a child process; see `ImageFile`."""
         try_images(path, dataset_name, ("source", "frame"))
-        self._images = ImageFile(path, dataset_name, layout, size)
+        super().__init__(path, dataset_name, layout, size)
         self.title = printable(os.path.basename(path))
-        self.count, self.channels = self._images.count, self._images.channels
-        self.note = self._images.layout.note
-        self.width_first = self._images.layout.width_first
-        self._file = h5py.File(path, "r")
-        stored = self._file[dataset_name]
-        self.dtype, self.compression = stored.dtype, stored.compression
-        self._names = self._find("source", lambda kind: h5py.check_string_dtype(kind))
-        self._frames = self._find("frame", lambda kind: kind.kind in "iu")
+        self.note, self.width_first = self.layout.note, self.layout.width_first
+        self.dtype, self.compression = self.dataset.dtype, self.dataset.compression
+        self._source = self._find_origins("source", h5py.check_string_dtype)
+        self._frame = self._find_origins("frame", lambda dtype: dtype.kind in "iu")
 
-    def _find(self, name, accepts):
-        """The dataset with a row an image, if it is there and in the file itself."""
-        found = find_rows(self._file, name, self.count)
+    def _find_origins(self, name, accepts):
+        found = find_rows(self.dataset.file, name, self.count)
         return found if found is not None and accepts(found.dtype) else None
 
-    def fingerprint(self):
-        """Returns what tells these images from others; see `vae.data.hdf5.ImageFile`."""
-        return self._images.fingerprint()
-
-    def sizes(self):
+    def sizes(self) -> set[tuple[int, int]]:
         """Returns the set of the one (width, height)."""
-        return {(self._images.width, self._images.height)}
+        return {(self.width, self.height)}
 
-    def units(self, target):
+    def units(self, target: Target) -> Iterator[range]:
         """Yields ranges of images, whole chunks if those are not too large."""
-        image_bytes = self._images.width * self._images.height * self.channels
-        most = max(1, MAX_BLOCK_BYTES // max(image_bytes, target.image_bytes))
-        step = min(self._images.block_rows, most)
+        image_bytes = max(self.width * self.height * self.channels, target.image_bytes)
+        step = min(self.block_rows, max(1, MAX_BLOCK_BYTES // image_bytes))
         for start in range(0, self.count, step):
-            yield range(start, min(start + step, self.count))
+            yield range(self.count)[start : start + step]
 
-    def load(self, unit, target):
-        """Reads a range of images; returns a `Batch`."""
+    def load(self, unit: range, target: Target) -> Batch:
+        """Reads a range of images."""
         start, stop = unit.start, unit.stop
         names, frames = [self.title] * len(unit), unit
-        if self._names is not None:
-            names = self._names.asstr(errors="replace")[start:stop]
-        if self._frames is not None:
-            frames = self._frames[start:stop].tolist()
-        batch = Batch(len(unit), target)
-        for image, name, frame in zip(self._images.read(start, stop), names, frames):
+        if self._source is not None:
+            names = self._source.asstr(errors="replace")[start:stop]
+        if self._frame is not None:
+            frames = self._frame[start:stop].tolist()
+        batch, images = Batch(len(unit), target), self.read(start, stop)
+        for image, name, frame in zip(images, names, frames, strict=True):
             batch.add(fit_image(image, target), printable(name), frame)
         return batch

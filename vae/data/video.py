@@ -5,14 +5,15 @@ a video can't make it read another file or an address.
 """
 
 import os
-import stat
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from vae.data.sources import Batch
 from vae.errors import RefusedError
-from vae.files import explain, printable
-from vae.images.pixels import fit_image
+from vae.files import check_regular, explain, printable
+from vae.images.pixels import Target, fit_image
 
 try:
     import av
@@ -23,20 +24,15 @@ CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,
 UNIT_BYTES = 16 << 20  # of decoded frames
 UNIT_IMAGES = 32
 COMPLETE = 0.9  # share of the declared frames; durations and rates are not exact
-_EXPECTED = "a folder of crops, an image, a video or an HDF5 file expected"
+Unit: TypeAlias = tuple[list[tuple[int, Any]], str | None]  # (number, frame) of each
 
 
 class VideoSource:
-    """One of every so many frames of a video, turned upright.
-
-    Attributes:
-        count: frames it should yield, or None where the file does not say.
-        title: what to call it in a message.
-    """
+    """One of every so many frames of a video, turned upright; a `Source`."""
 
     channels, skipped = 3, 0
 
-    def __init__(self, path, every):
+    def __init__(self, path: str, every: int) -> None:
         """Opens the file and decodes its first frame.
 
         Raises:
@@ -53,21 +49,24 @@ class VideoSource:
             with _open(path) as container:
                 stream = container.streams.video[0]
                 first = next(container.decode(stream))
-                self._size = _upright_size(first)
+                size = first.width, first.height
+                self._size = size[::-1] if _turns(first) % 2 else size
                 self._declared = _declared_frames(container, stream)
         except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
+            missing = isinstance(error, (IndexError, StopIteration))
+            reason = "no picture in it" if missing else explain(error)
             raise RefusedError(
-                f"{printable(path)}: not a video that can be read ({_reason(error)});"
-                f" {_EXPECTED}"
+                f"{printable(path)}: not a video that can be read ({reason}); a folder"
+                " of crops, an image, a video or an HDF5 file expected"
             ) from None
         self.count = -(-self._declared // every) if self._declared else None
 
-    def sizes(self):
+    def sizes(self) -> set[tuple[int, int]]:
         """Returns the set of the one (width, height)."""
         return {self._size}
 
-    def units(self, target):
-        """Yields (list of (number, frame), None), and a reason if decoding fails."""
+    def units(self, target: Target) -> Iterator[Unit]:
+        """Yields frames, with a reason at the end if decoding fails."""
         frames, held, number = [], 0, -1
         try:
             with _open(self._path) as container:
@@ -80,18 +79,15 @@ class VideoSource:
                         yield frames, None
                         frames, held = [], 0
         except (av.FFmpegError, OSError) as error:
-            yield frames, f"what follows is damaged ({_reason(error)})"
+            yield frames, f"what follows is damaged ({explain(error)})"
             return
-        yield frames, self._find_shortage(number + 1)
+        # A file that was cut short just ends, so that only its header tells.
+        whole = number + 1 >= COMPLETE * self._declared
+        found = f"{number + 1} of {self._declared} frames found"
+        yield frames, None if whole else f"{found}, the file is cut short"
 
-    def _find_shortage(self, found):
-        """A file that was cut short just ends, so that only its header tells."""
-        if found >= COMPLETE * self._declared:
-            return None
-        return f"{found} of {self._declared} frames found, the file is cut short"
-
-    def load(self, unit, target):
-        """Converts the frames of a unit; returns a `Batch`."""
+    def load(self, unit: Unit, target: Target) -> Batch:
+        """Converts the frames of a unit."""
         frames, reason = unit
         batch = Batch(len(frames), target)
         for number, frame in frames:
@@ -105,8 +101,7 @@ class VideoSource:
 
 def _open(path):
     """Returns an open container that closes its file as well."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
-        raise OSError("not a regular file")
+    check_regular(path)
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": ""}
     container = av.open(open(path, "rb"), container_options=options)
     container.streams.video[0].thread_type = "AUTO"
@@ -125,14 +120,3 @@ def _declared_frames(container, stream):
 def _turns(frame):
     """Quarter turns, counter-clockwise, that make a frame upright."""
     return round(frame.rotation / 90) % 4
-
-
-def _upright_size(frame):
-    lying = _turns(frame) % 2
-    return (frame.height, frame.width) if lying else (frame.width, frame.height)
-
-
-def _reason(error):
-    if isinstance(error, (IndexError, StopIteration)):
-        return "no picture in it"
-    return explain(error)
