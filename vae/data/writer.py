@@ -7,6 +7,7 @@ chunks of whole images, with checksums.
 
 import contextlib
 import glob
+import io
 import math
 import os
 import secrets
@@ -37,21 +38,20 @@ class ImageWriter:
         chunk_rows: images a chunk.
     """
 
-    def __init__(self, path, shape, compression):
+    def __init__(
+        self, path: str, shape: tuple[int, int, int], compression: str
+    ) -> None:
         """Creates the file aside, in the folder of `path`.
 
         Args:
-            path: where the file will be.
             shape: (H, W, C) of an image.
             compression: none or gzip.
 
         Raises:
             VaeError: it can't be created.
         """
-        self.path, self.count, self._stored = path, 0, 0
+        self.path, self.count = path, 0
         self.chunk_rows = max(1, CHUNK_BYTES // math.prod(shape))
-        self._buffer = np.empty((self.chunk_rows, *shape), np.uint8)
-        self._names, self._frames = [], []
         folder, name = os.path.split(os.path.abspath(path))
         self._aside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")
         self._file = None
@@ -60,109 +60,70 @@ class ImageWriter:
             _sweep(folder, name)
             self._disk = _Disk(self._aside)
             self._file = h5py.File(self._disk, "w")
-            self._create(shape, compression)
+            packing = {"compression": "gzip", "compression_opts": GZIP_LEVEL}
+            settings = {"fletcher32": True} | (packing if compression == "gzip" else {})
+            # While a dataset is open, its last chunk stays in memory until it is full.
+            data = self._create("data", np.uint8, shape, self.chunk_rows, **settings)
+            data.attrs["layout"] = "rows-first"
+            source = self._create("source", h5py.string_dtype(), (), ORIGIN_ROWS)
+            frame = self._create("frame", np.int64, (), ORIGIN_ROWS, fletcher32=True)
+            self._datasets = data, source, frame
             self._disk.check()
 
-    def _create(self, shape, compression):
-        packed = {"compression": "gzip", "compression_opts": GZIP_LEVEL}
-        self._data = self._file.create_dataset(
-            "data",
-            (0, *shape),
-            np.uint8,
-            maxshape=(None, *shape),
-            chunks=(self.chunk_rows, *shape),
-            fletcher32=True,
-            **(packed if compression == "gzip" else {}),
-        )
-        self._data.attrs["layout"] = "rows-first"
-        origin = {"shape": (0,), "maxshape": (None,), "chunks": (ORIGIN_ROWS,)}
-        text = h5py.string_dtype()
-        self._source = self._file.create_dataset("source", dtype=text, **origin)
-        self._frame = self._file.create_dataset(
-            "frame", dtype=np.int64, fletcher32=True, **origin
-        )
+    def _create(self, name, dtype, shape, chunk_rows, **settings):
+        """Creates an empty dataset of rows of a shape."""
+        ends = {"maxshape": (None, *shape), "chunks": (chunk_rows, *shape)}
+        return self._file.create_dataset(name, (0, *shape), dtype, **ends, **settings)
 
-    def __enter__(self):
+    def __enter__(self) -> "ImageWriter":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.discard()
 
-    def write(self, images, names, frames):
+    def write(self, images: np.ndarray, names: list[str], frames: list[int]) -> None:
         """Adds images.
 
         Args:
             images: uint8 (B, H, W, C).
-            names, frames: the file each came from, as text, and its number there.
+            names, frames: the file each came from, and its number there.
 
         Raises:
             VaeError: they can't be written.
         """
-        self._names += names
-        self._frames += frames
-        while len(images):
-            at = self.count - self._stored
-            part = images[: self.chunk_rows - at]
-            self._buffer[at : at + len(part)] = part
-            self.count += len(part)
-            images = images[len(part) :]
-            if self.count - self._stored == self.chunk_rows:
-                self._store()
-
-    def _store(self):
-        """Moves the buffer into the file, a whole chunk but for the last one."""
+        if not names:
+            return
+        start, self.count = self.count, self.count + len(images)
         with self._explaining():
-            self._data.resize(self.count, axis=0)
-            self._data[self._stored :] = self._buffer[: self.count - self._stored]
-            self._disk.check()
-        self._stored = self.count
-        if len(self._names) >= ORIGIN_ROWS:
-            self._store_origins()
-
-    def _store_origins(self):
-        """Moves names and numbers into the file, many at a time."""
-        with self._explaining():
-            origins = (self._source, self._names), (self._frame, self._frames)
-            for dataset, rows in origins:
-                stored = len(dataset)
-                dataset.resize(stored + len(rows), axis=0)
-                dataset[stored:] = rows
-                rows.clear()
+            parts = images, names, frames
+            for dataset, part in zip(self._datasets, parts, strict=True):
+                dataset.resize(self.count, axis=0)
+                dataset[start:] = part
             self._disk.check()
 
-    def _finish(self):
-        """Stores what is left in memory."""
-        if self.count > self._stored:
-            self._store()
-        if self._names:
-            self._store_origins()
-
-    def read(self, start, stop):
-        """Returns (images, names, frames) start..stop of what was written.
-
-        After this nothing more may be written.
-        """
-        self._finish()
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, list[str], list[int]]:
+        """Returns (images, names, frames) start..stop of what was written."""
         with self._explaining():
-            names = [name.decode() for name in self._source[start:stop]]
-            return self._data[start:stop], names, self._frame[start:stop].tolist()
+            data, source, frame = self._datasets
+            names = source.asstr()[start:stop].tolist()
+            return data[start:stop], names, frame[start:stop].tolist()
 
-    def commit(self):
+    def commit(self) -> None:
         """Puts the file in place of what was there, once the disk holds it.
 
         Raises:
             VaeError: it can't; an older file is still intact.
         """
-        self._finish()
         with self._explaining():
             self._file.close()
-            self._disk.sync()
+            self._disk.check()
+            os.fsync(self._disk.fileno())
             os.replace(self._aside, self.path)
             self._disk.close()
             self._file = None
             sync_folder(os.path.dirname(os.path.abspath(self.path)))
 
-    def discard(self):
+    def discard(self) -> None:
         """Removes what was written."""
         if self._file is not None:
             self._file.close()
@@ -182,56 +143,42 @@ class ImageWriter:
             ) from error
 
 
-class _Disk:
+class _Disk(io.FileIO):
     """The file that HDF5 writes to, as an object that never fails.
 
     A write that fails, on a full disk, leaves HDF5 unable to close the file, and it
     crashes at exit. So it is told that all is well, and `check` raises the error.
     """
 
-    def __init__(self, path):
-        self._file = open(path, "xb+", buffering=0)
-        self._error = None
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "x+")
+        self._error: OSError | None = None
         if fcntl:
             with contextlib.suppress(OSError):  # some network disks have no locks
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.seek, self.tell = self._file.seek, self._file.tell
-        self.read, self.readinto = self._file.read, self._file.readinto
+                fcntl.flock(self, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def write(self, content):
+    def write(self, content: bytes | memoryview) -> int:
         """Writes all of `content`, or keeps the error."""
         try:
             left = memoryview(content)
             while left:
-                left = left[self._file.write(left) :]
+                left = left[super().write(left) :]
         except OSError as error:
             self._error = self._error or error
         return len(content)
 
-    def truncate(self, size):
+    def truncate(self, size: int) -> int:
         """Sets the length, or keeps the error."""
         try:
-            self._file.truncate(size)
+            super().truncate(size)
         except OSError as error:
             self._error = self._error or error
         return size
 
-    def flush(self):
-        """Does nothing: there is no buffer, and `sync` is for the end."""
-
-    def check(self):
+    def check(self) -> None:
         """Raises the first error there was."""
         if self._error:
             raise self._error
-
-    def sync(self):
-        """Waits until the disk holds the file; raises what went wrong."""
-        self.check()
-        os.fsync(self._file.fileno())
-
-    def close(self):
-        """Closes the file."""
-        self._file.close()
 
 
 def _sweep(folder, name):
