@@ -12,7 +12,8 @@ import stat
 import threading
 import warnings
 import zlib
-from functools import partial
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -55,38 +56,40 @@ class ImageError(VaeError):
     """An image can't be read; the message is the reason alone, without the path."""
 
 
-def decode_image(path, channels, postprocess, on_note=None):
-    """Decodes an image file, upright; see `read_image`.
+def read_image(
+    path: str | os.PathLike,
+    width: int,
+    height: int,
+    channels: int,
+    on_note: Callable[[str], Any] | None = None,
+) -> np.ndarray:
+    """Reads one image file as pixels of a given size, uint8 (H, W, C).
+
+    The first frame is taken and turned upright by its EXIF orientation. Transparent
+    parts are laid on black. 16-bit gray is divided by 257; float pixels must lie in
+    0..1. Colour profiles are ignored. An image of another size is resized without
+    keeping its aspect ratio.
 
     Args:
-        path: the file; only a regular file is opened.
+        path: only a regular file is opened.
         channels: 3 for RGB, 1 for gray (luma).
-        postprocess: makes the pixels, uint8 (H, W, C), smaller.
         on_note: called with a line if there are more frames than the first.
-
-    Returns:
-        What `postprocess` returns.
 
     Raises:
         ImageError: it is no image, too large, damaged or unreadable.
     """
     try:
-        return _decode(path, channels, postprocess, on_note)
+        _check_file(os.stat(path))
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:
+            image = _open(file)
+            large = image.width * image.height > LARGE_PIXELS
+            with _one_large if large else contextlib.nullcontext():
+                _check_content(image.format, file)
+                return resize_image(_load(image, channels, on_note), width, height)
     except ImageError:
         raise
     except Exception as error:  # Pillow raises nearly anything on damaged bytes
         raise ImageError(_reason(error)) from error
-
-
-def _decode(path, channels, postprocess, on_note):
-    _check_file(os.stat(path))
-    with warnings.catch_warnings(), open(path, "rb") as file:
-        warnings.simplefilter("ignore")
-        image = _open(file)
-        large = image.width * image.height > LARGE_PIXELS
-        with _one_large if large else contextlib.nullcontext():
-            _check_content(image.format, file)
-            return postprocess(_load(image, channels, on_note))
 
 
 def _load(image, channels, on_note):
@@ -122,17 +125,19 @@ def _open(file):
 def _check_content(kind, file):
     """Refuses what decoding takes too long for, or wouldn't notice."""
     place = file.tell()
+    file.seek(0)
     if kind == "PNG":
-        file.seek(SIGNATURE_BYTES)
         _check_sums(file)
-    else:
-        file.seek(0)
-        _check_passes(file)
+    elif file.read(2) == b"\xff\xd8":  # a JPEG may send its pixels over and over
+        passes = file.read().count(b"\xff\xda")
+        if passes > MAX_PASSES:
+            raise ImageError(f"{passes} passes, over the limit of {MAX_PASSES}")
     file.seek(place)
 
 
 def _check_sums(file):
     """Refuses a PNG with a wrong checksum, which decoding does not look at."""
+    file.seek(SIGNATURE_BYTES)
     while (head := file.read(8))[4:] != b"IEND":
         length, kind = int.from_bytes(head[:4], "big"), head[4:]
         content, found = file.read(length), file.read(4)
@@ -140,14 +145,6 @@ def _check_sums(file):
             raise ImageError("truncated")
         if zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big") != found:
             raise ImageError(f"damaged (broken PNG file: wrong checksum in {kind!r})")
-
-
-def _check_passes(file):
-    """Refuses a JPEG that sends its pixels over and over, each time a little better."""
-    if file.read(2) == b"\xff\xd8":
-        passes = file.read().count(b"\xff\xda")
-        if passes > MAX_PASSES:
-            raise ImageError(f"{passes} passes, over the limit of {MAX_PASSES}")
 
 
 def _reason(error):
@@ -186,15 +183,13 @@ def _to_levels(image):
     return np.where(transparent, 0, levels).astype(np.uint8)
 
 
-def find_images(folder):
+def find_images(folder: str | os.PathLike) -> list[str]:
     """Returns the paths of all image files below `folder`, in natural order.
 
-    A file counts by its extension, in any case; pipes and folders of such a name are
-    returned as well, for `read_image` to refuse. Linked folders are not entered, and
-    links that lead out of `folder` are left out.
-
-    Returns:
-        List of str, relative to `folder`, with "/" between parts.
+    They are relative to it, with "/" between parts. A file counts by its extension, in
+    any case; pipes and folders of such a name are returned as well, for `read_image` to
+    refuse. Linked folders are not entered, and links that lead out of `folder` are left
+    out.
 
     Raises:
         RefusedError: `folder` or one below can't be listed, or there is no image.
@@ -220,7 +215,7 @@ def find_images(folder):
     return sorted(sorted(names), key=natural_key)  # what is in order sorts fast
 
 
-def _list_folder(folder):
+def _list_folder(folder: str | os.PathLike) -> Iterator[os.DirEntry]:
     try:
         with os.scandir(folder) as entries:
             yield from entries
@@ -229,27 +224,3 @@ def _list_folder(folder):
             f"{printable(folder)}: can't be listed ({explain(error)}), "
             "a folder of images expected"
         ) from error
-
-
-def read_image(path, width, height, channels, on_note=None):
-    """Reads one image file as pixels of a given size.
-
-    The first frame is taken and turned upright by its EXIF orientation. Transparent
-    parts are laid on black. 16-bit gray is divided by 257; float pixels must lie in
-    0..1. Colour profiles are ignored. An image of another size is resized without
-    keeping its aspect ratio.
-
-    Args:
-        path: the file; only a regular file is opened.
-        width, height: pixels of the result.
-        channels: 3 for RGB, 1 for gray (luma).
-        on_note: called with a line if there are more frames than the first.
-
-    Returns:
-        uint8 array (height, width, channels).
-
-    Raises:
-        ImageError: it is no image, too large, damaged or unreadable.
-    """
-    resize = partial(resize_image, width=width, height=height)
-    return decode_image(path, channels, resize, on_note)
