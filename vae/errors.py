@@ -21,6 +21,6 @@ class RefusedError(VaeError):
 class StoppedError(VaeError):
     """A signal ended the run after its state was saved."""
 
-    def __init__(self, message, signal_number):
+    def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_status = 128 + signal_number

@@ -3,12 +3,13 @@
 Standard streams may be closed, or their reader may leave; a run must not end by that.
 """
 
-import contextlib
 import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 
 class PatientStream:
@@ -17,24 +18,24 @@ class PatientStream:
     A training must not end because the terminal or `head` that showed it did.
     """
 
-    def __init__(self, stream):
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         """Writes text; returns its length."""
         with self._patient():
             self._stream.write(text)
         return len(text)
 
-    def flush(self):
+    def flush(self) -> None:
         """Hands on what was written."""
         with self._patient():
             self._stream.flush()
 
-    @contextlib.contextmanager
+    @contextmanager
     def _patient(self):
         try:
             yield
@@ -49,7 +50,7 @@ def _point_nowhere(number):
         os.close(nowhere)
 
 
-def secure_streams():
+def secure_streams() -> None:
     """Opens the standard streams that are closed, and makes stderr a patient one.
 
     Otherwise the next file to be opened would take the number of a closed one, and what
@@ -65,7 +66,7 @@ def secure_streams():
 
 
 @contextmanager
-def quiet_stderr():
+def quiet_stderr() -> Iterator[None]:
     """Holds back all that is written to stderr, and shows it if an error follows.
 
     Some lines are written by C++ before any log level applies, so that the descriptor
@@ -87,7 +88,7 @@ def quiet_stderr():
 
 
 @contextmanager
-def quiet_tensorflow():
+def quiet_tensorflow() -> Iterator[None]:
     """Keeps what TensorFlow says while it is imported off the terminal."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -95,13 +96,12 @@ def quiet_tensorflow():
         yield
 
 
-def progress_bar(total, text, unit="img", **settings):
+def progress_bar(
+    total: int | None, text: str, unit: str = "img", **settings: Any
+) -> Any:
     """Returns a tqdm bar that appears after two seconds, and in no log file.
 
-    Args:
-        total: steps to come, or None.
-        text: what is done. unit: what is counted.
-        settings: more of tqdm's.
+    `unit` is what is counted; `settings` are more of tqdm's.
     """
     from tqdm import tqdm  # the command line starts without it
 
@@ -109,16 +109,16 @@ def progress_bar(total, text, unit="img", **settings):
     return tqdm(total=total, desc=text, unit=unit, **settings)
 
 
-def watch(items, text, unit="block"):
-    """Yields items with a bar that moves as they are used."""
-    with progress_bar(len(items), text, unit, leave=False) as bar:
-        for item in items:
-            yield item
-            bar.update()
+def watch(items: Sequence, text: str, unit: str = "block") -> Iterable:
+    """Returns items with a bar that moves as they are used."""
+    return progress_bar(len(items), text, unit, iterable=items, leave=False)
 
 
 @contextmanager
-def signals_to(handler, numbers=(signal.SIGINT, signal.SIGTERM)):
+def signals_to(
+    handler: Callable[[int, Any], Any],
+    numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM),
+) -> Iterator[None]:
     """Has signals answered by `handler(number, frame)` for a while."""
     previous = {number: signal.signal(number, handler) for number in numbers}
     try:
@@ -128,13 +128,14 @@ def signals_to(handler, numbers=(signal.SIGINT, signal.SIGTERM)):
             signal.signal(number, old)
 
 
-def list_failures(failures, total=None, verb="read"):
+def list_failures(
+    failures: list[tuple[str, str]], total: int | None = None, verb: str = "read"
+) -> None:
     """Says on stderr what could not be used; nothing where there is nothing.
 
     Args:
-        failures: list of (name, reason), printable.
+        failures: (name, reason), printable.
         total: how many there were, if that is to be told.
-        verb: what could not be done with them.
     """
     for name, reason in failures:
         print(f"{name}: {reason}", file=sys.stderr)
