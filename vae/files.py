@@ -5,6 +5,7 @@ are no text, or a name that another system reserves. Standard library only.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -174,6 +175,48 @@ def refuse_existing(
                 f"{printable(os.path.join(folder, name))}: already there; replace it"
                 " with --overwrite, or name another folder"
             )
+
+
+def refuse_overlap(files: Iterable[str], inputs: Iterable[str]) -> None:
+    """Raises RefusedError if a file to write is an input, or lies in an input's folder.
+
+    A link at the end of its path does not count, since it will be replaced.
+    """
+    resolve = functools.cache(os.path.realpath)
+    for file in files:
+        folder, last = os.path.split(os.path.abspath(file))
+        outside = os.path.join(resolve(folder), last)
+        for path in inputs:
+            if outside == resolve(path):
+                raise RefusedError(
+                    f"{printable(file)}: an input as well, another file to write"
+                    " expected"
+                )
+            if outside.startswith(os.path.join(resolve(path), "")):
+                raise RefusedError(
+                    f"{printable(file)}: inside the input {printable(path)}, another"
+                    " folder expected, so that nothing of it is overwritten or read"
+                )
+
+
+def refuse_output(
+    option: str, path: str | None, ending: str, inputs: Iterable[str], overwrite: bool
+) -> None:
+    """Raises RefusedError if an option names a file that must not be written.
+
+    Args:
+        path: the file, or None.
+        ending: of its name. inputs: files and folders it must be apart from.
+    """
+    if path is None:
+        return
+    if not path.endswith(ending):
+        raise RefusedError(f"{option}: {printable(path)} found, NAME{ending} expected")
+    if os.path.isdir(path):
+        found = f"{printable(path)}: a folder found, a file expected"
+        raise RefusedError(f"{option}: {found}")
+    refuse_overlap([path], inputs)
+    refuse_existing(os.path.dirname(path) or ".", [os.path.basename(path)], overwrite)
 
 
 def replace_file(path: str | os.PathLike, content: bytes, sync: bool = False) -> None:

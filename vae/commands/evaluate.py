@@ -9,7 +9,7 @@ from vae.config import EvaluateConfig, TrainConfig
 from vae.data.hdf5 import count_held_out
 from vae.data.sources import FileSource, PictureSource
 from vae.errors import RefusedError
-from vae.files import printable, refuse_existing
+from vae.files import printable, refuse_output
 from vae.images.pixels import Target, show_channels, show_size
 from vae.images.reading import find_images
 from vae.terminal import quiet_tensorflow
@@ -33,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
     found = [read_metadata(folder) for folder in args.models]
     models = [model for _, model in found]
     _check_alike(args.models, models)
-    _check_output("--json", args.json, ".json", args.overwrite)
-    _check_output("--sheet", args.sheet, ".png", args.overwrite)
+    inputs = [*args.models, args.data, *filter(None, [args.actor])]
+    refuse_output("--json", args.json, ".json", inputs, args.overwrite)
+    refuse_output("--sheet", args.sheet, ".png", inputs, args.overwrite)
     first = models[0]
     target = Target(first.width, first.height, first.channels, "stretch")
     source = _open(args.data, config, first)
@@ -72,17 +73,6 @@ def _check_alike(folders, models):
             f" expected, as in {printable(folders[0])}; only models of one size can be"
             " compared"
         )
-
-
-def _check_output(option, path, ending, overwrite):
-    if path is None:
-        return
-    name = printable(path)
-    if not path.endswith(ending):
-        raise RefusedError(f"{option}: {name} found, NAME{ending} expected")
-    if os.path.isdir(path):
-        raise RefusedError(f"{option}: {name}: a folder found, a file expected")
-    refuse_existing(os.path.dirname(path) or ".", [os.path.basename(path)], overwrite)
 
 
 def _open(path, config, model):

@@ -11,7 +11,7 @@ from vae.config import FALLBACK_SIDE, MAX_SIDE, MIN_SIDE, PrepareConfig
 from vae.data.sources import FileSource, PictureSource, open_folder
 from vae.data.video import VideoSource
 from vae.errors import RefusedError
-from vae.files import explain, natural_key, printable, refuse_existing
+from vae.files import explain, natural_key, printable, refuse_existing, refuse_overlap
 from vae.images.pixels import Target, show_size
 from vae.images.reading import EXTENSIONS
 from vae.preparation.faces import is_installed
@@ -82,8 +82,7 @@ def _check_output(args, sheets):
             f"{name}: found as output, the name of an HDF5 file (.h5) expected as the"
             " last argument"
         )
-    for path in args.inputs:
-        _check_apart(path, args.output)
+    refuse_overlap([args.output, *sheets.values()], args.inputs)
     if os.path.lexists(args.output) and not (args.append or args.overwrite):
         raise RefusedError(
             f"{name}: already there; add to it with --append, replace it with"
@@ -92,19 +91,6 @@ def _check_output(args, sheets):
     folder = os.path.dirname(args.output) or "."
     names = [os.path.basename(path) for path in sheets.values()]
     refuse_existing(folder, names, args.append or args.overwrite)
-
-
-def _check_apart(path, output):
-    inside, outside = os.path.realpath(path), os.path.realpath(output)
-    if outside == inside:
-        raise RefusedError(
-            f"{printable(output)}: an input as well, another file to write expected"
-        )
-    if os.path.isdir(path) and outside.startswith(os.path.join(inside, "")):
-        raise RefusedError(
-            f"{printable(output)}: inside the input {printable(path)}, another folder"
-            " expected, so that nothing that is written is read as a crop"
-        )
 
 
 def _open_inputs(paths, config):

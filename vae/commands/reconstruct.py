@@ -11,7 +11,14 @@ from vae.checkpoint.model_files import open_model
 from vae.config import ModelChecks, ReconstructConfig
 from vae.data.arrays import read_crops
 from vae.errors import RefusedError
-from vae.files import plan_outputs, printable, refuse_existing, replace_file
+from vae.files import (
+    plan_outputs,
+    printable,
+    refuse_existing,
+    refuse_output,
+    refuse_overlap,
+    replace_file,
+)
 from vae.images.pixels import psnr
 from vae.images.reading import EXTENSIONS, ImageError, find_images, read_image
 from vae.images.sheets import join_side_by_side, write_face
@@ -33,9 +40,10 @@ def run(args: argparse.Namespace) -> int:
     folder, names = _find_crops(args.inputdir)
     _check_apart(args.inputdir, folder, args.output)
     outputs = plan_outputs(names)
+    inputs = [args.input, args.inputdir, *filter(None, [args.neutral])]
+    refuse_overlap((os.path.join(args.output, name) for name in outputs), inputs)
     refuse_existing(args.output, outputs, args.overwrite)
-    if args.latents is not None:
-        _check_latents(args.latents, args.overwrite)
+    refuse_output("--latents", args.latents, ".npz", inputs, args.overwrite)
     actor = LoadedActor(args.input, model)
     with progress_bar(len(names), "read") as bar:
         crops = read_crops(folder, names, model, bar.update)
@@ -87,12 +95,6 @@ def _check_apart(crops, folder, output):
             f"{printable(output)}: inside the folder of crops, another folder expected,"
             " so that no crop is overwritten or read twice"
         )
-
-
-def _check_latents(path, overwrite):
-    if not path.endswith(".npz"):
-        raise RefusedError(f"--latents: {printable(path)} found, NAME.npz expected")
-    refuse_existing(os.path.dirname(path) or ".", [os.path.basename(path)], overwrite)
 
 
 def _write(actor, images, z, paths, side_by_side):

@@ -9,7 +9,7 @@ import numpy as np
 from vae.checkpoint.model_files import open_model
 from vae.config import ModelChecks, SampleConfig
 from vae.errors import RefusedError
-from vae.files import printable, refuse_existing
+from vae.files import printable, refuse_existing, refuse_overlap
 from vae.images.sheets import make_grid, write_face, write_png
 from vae.model.inference import load_actor
 from vae.model.latent import draw_walks, load_statistics
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
         for walk in range(config.walks)
         for step in range(config.steps)
     )
+    refuse_overlap([os.path.join(config.output_dir, SHEET_NAME)], [args.input])
     refuse_existing(config.output_dir, chain(names, [SHEET_NAME]), args.overwrite)
     actor = load_actor(args.input, model)
     path = os.path.join(args.input, "latent.npz")
