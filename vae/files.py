@@ -5,6 +5,7 @@ are no text, or a name that another system reserves. Standard library only.
 """
 
 import contextlib
+import errno
 import functools
 import itertools
 import os
@@ -19,6 +20,13 @@ from typing import BinaryIO
 
 from vae.errors import RefusedError, VaeError
 
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None
+
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS}
+_NO_FOLDER_SYNC |= {errno.EISDIR, errno.EACCES, errno.EPERM}
 MAX_NAME = 255  # bytes of one path part, on every common file system
 _NUMBER_ROOM = 12  # bytes kept free for the number of a colliding name
 # Control characters, other line breaks, what Windows forbids, bytes that are no text.
@@ -273,9 +281,32 @@ def sync_file(file: BinaryIO) -> None:
 
 
 def sync_folder(folder: str | os.PathLike) -> None:
-    """Waits until the disk holds the names in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Waits until the disk holds the names in a folder, where the disk can say so.
+
+    Network disks and Windows can't; there the names are as safe as they get.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def lock_file(file: BinaryIO) -> bool | None:
+    """Takes the lock of an open file, which ends with the process.
+
+    Returns:
+        False if another process holds it; None where there are no locks, as on some
+        network disks and on Windows.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (AttributeError, OSError):
+        return None
+    return True

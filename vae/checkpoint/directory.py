@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ import numpy as np
 
 from vae.checkpoint.storage import SCHEMA, digest, pack_arrays, read_json, unpack_arrays
 from vae.errors import RefusedError, VaeError
-from vae.files import explain, find_writable_folder, printable, sync_file, sync_folder
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; two runs in one folder are not caught there
-    fcntl = None
+from vae.files import (
+    explain,
+    find_writable_folder,
+    lock_file,
+    printable,
+    sync_file,
+    sync_folder,
+)
 
 KEPT = 2  # checkpoints; the second serves when the newest is damaged
 STATE_FILES = ("arrays.h5", "state.json")
@@ -69,18 +72,16 @@ def locked(output: str | os.PathLike) -> Iterator[None]:
     made = [at for at in (whole, *whole.parents) if not os.path.lexists(at)]
     try:
         os.makedirs(output, exist_ok=True)
-        lock = open(path, "ab")
+        _refuse_links(output)
+        lock = open(path, "ab", opener=_open_plain)
     except OSError as error:
         raise VaeError(f"{printable(output)}: {explain(error)}") from error
     with lock:
-        try:
-            if fcntl:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if lock_file(lock) is False:
             raise RefusedError(
                 f"{printable(output)}: another training is writing it, a folder of its"
                 " own expected"
-            ) from None
+            )
         try:
             yield
         except BaseException:
@@ -91,17 +92,45 @@ def locked(output: str | os.PathLike) -> Iterator[None]:
             raise
 
 
+def _refuse_links(output):
+    """Refuses links and pipes in the place of what is opened or written into."""
+    kinds = {name: ("a folder", stat.S_ISDIR) for name in OWN_FOLDERS}
+    for name, (kind, fits) in {".lock": ("a file", stat.S_ISREG), **kinds}.items():
+        path = os.path.join(output, name)
+        if os.path.lexists(path) and not fits(os.lstat(path).st_mode):
+            raise RefusedError(
+                f"{printable(path)}: {kind} expected, as train makes it; move away what"
+                " is there"
+            )
+
+
+def _open_plain(path, flags):
+    """Opens a file, but follows no link and waits for no pipe."""
+    extra = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, flags | extra, 0o666)
+
+
 def clear(output: str | os.PathLike) -> None:
     """Removes what an earlier training wrote, and nothing else."""
+    sweep(output)
     for name in OWN_FILES:
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(os.path.join(output, name))
     for name in OWN_FOLDERS:
-        folder = os.path.join(output, name)
-        if os.path.islink(folder):
-            os.unlink(folder)
-        elif os.path.isdir(folder):
-            shutil.rmtree(folder)
+        if os.path.islink(os.path.join(output, name)):
+            os.unlink(os.path.join(output, name))
+    checkpoints = os.path.join(output, "checkpoints")
+    for name in list_checkpoints(output):
+        if os.path.isfile(os.path.join(checkpoints, name, "MANIFEST.json")):
+            shutil.rmtree(os.path.join(checkpoints, name))
+    for path in Path(output, "previews").glob("epoch-*.png"):
+        path.unlink()
+    saved_model = os.path.join(output, "saved_model")
+    if os.path.isfile(os.path.join(saved_model, "saved_model.pb")):
+        shutil.rmtree(saved_model)
+    for name in OWN_FOLDERS:
+        with contextlib.suppress(OSError):  # not there, or others' files are in it
+            os.rmdir(os.path.join(output, name))
 
 
 def save_checkpoint(

@@ -4,6 +4,7 @@ What is read may come from a stranger: only arrays of the names and shapes asked
 taken, from inside the file itself, and JSON has a size limit and a schema number.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -29,6 +30,20 @@ def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
+def open_hdf5(path: str | os.PathLike) -> h5py.File:
+    """Opens an HDF5 file for reading, also on a disk without locks.
+
+    Raises:
+        OSError: it can't be opened; EAGAIN: another program is writing it.
+    """
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if "unable to lock" in str(error) and error.errno != errno.EAGAIN:
+            return h5py.File(path, "r", locking=False)
+        raise
+
+
 def _flat(name):
     return name.replace("/", ".")
 
@@ -49,7 +64,7 @@ def unpack_arrays(
     """
     try:
         check_regular(path)
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             unknown = set(file) - {_flat(name) for name in shapes}
             if unknown:
                 raise _bad(path, f"unknown array {sorted(unknown)[0]!r:.80} found")

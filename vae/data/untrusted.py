@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import h5py
 
+from vae.checkpoint.storage import open_hdf5
 from vae.errors import RefusedError, VaeError
 from vae.files import check_regular, explain, printable
 
@@ -41,7 +42,7 @@ def open_file(path: str | os.PathLike) -> h5py.File:
         reason = "a directory" if os.path.isdir(path) else explain(error)
         raise RefusedError(f"{name}: {reason}, an HDF5 file expected") from None
     try:
-        return h5py.File(path, "r")
+        return open_hdf5(path)
     except OSError as error:
         raise RefusedError(f"{name}: {_open_problem(path, str(error))}") from None
 
@@ -187,7 +188,7 @@ def check_rows(path: str | os.PathLike, names: Iterable[str], count: int) -> Non
         VaeError: one can't be read.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             for rows in filter(None, (find_rows(file, name, count) for name in names)):
                 for start in range(0, count, ROWS_A_READ):
                     rows[start : start + ROWS_A_READ]

@@ -16,12 +16,7 @@ import h5py
 import numpy as np
 
 from vae.errors import VaeError
-from vae.files import explain, printable, sync_folder
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; what a killed run left there stays
-    fcntl = None
+from vae.files import explain, lock_file, printable, sync_folder
 
 CHUNK_BYTES = 1 << 20  # no more, or HDF5 does not cache a chunk
 GZIP_LEVEL = 1  # higher ones take far longer and save little on photographs
@@ -153,9 +148,7 @@ class _Disk(io.FileIO):
     def __init__(self, path: str) -> None:
         super().__init__(path, "x+")
         self._error: OSError | None = None
-        if fcntl:
-            with contextlib.suppress(OSError):  # some network disks have no locks
-                fcntl.flock(self, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(self)
 
     def write(self, content: bytes | memoryview) -> int:
         """Writes all of `content`, or keeps the error."""
@@ -184,7 +177,7 @@ class _Disk(io.FileIO):
 def _sweep(folder, name):
     """Removes what killed runs left; a live one holds a lock on its file."""
     pattern = os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.part")
-    for path in glob.glob(pattern) if fcntl else []:
+    for path in glob.glob(pattern):
         with contextlib.suppress(OSError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(path)
+            if lock_file(file):
+                os.unlink(path)
