@@ -32,9 +32,7 @@ def crops(tmp_path):
 
 
 @pytest.mark.parametrize("align", ["auto", "register", "none"])
-def test_pictures_are_those_of_the_command(
-    align, tiny_model, crops, tmp_path, run_cli
-):
+def test_pictures_are_those_of_the_command(align, tiny_model, crops, tmp_path, run_cli):
     output = tmp_path / "out"
     command = ["reconstruct", "--align", align, "--strength", "1.5"]
     assert run_cli(*command, tiny_model, crops, output)[0] == 0

@@ -18,6 +18,10 @@ class RefusedError(VaeError):
     exit_status = 2
 
 
+class OtherVersionError(RefusedError):
+    """A file that another version of this tool wrote; it is not damaged."""
+
+
 class StoppedError(VaeError):
     """A signal ended the run after its state was saved."""
 

@@ -18,8 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from vae.checkpoint.storage import SCHEMA, digest, pack_arrays, read_json, unpack_arrays
-from vae.errors import RefusedError, VaeError
+from vae.checkpoint.storage import (
+    CHECKPOINT_SCHEMA,
+    digest,
+    pack_arrays,
+    read_json,
+    unpack_arrays,
+)
+from vae.errors import OtherVersionError, RefusedError, VaeError
 from vae.files import (
     explain,
     find_writable_folder,
@@ -156,10 +162,10 @@ def save_checkpoint(
     aside = os.path.join(folder, f".tmp-step-{step}-{os.getpid()}")
     files = {
         "arrays.h5": pack_arrays(arrays),
-        "state.json": json.dumps({"schema": SCHEMA, **state}).encode(),
+        "state.json": json.dumps({"schema": CHECKPOINT_SCHEMA, **state}).encode(),
     }
     hashes = {name: digest(content) for name, content in files.items()}
-    manifest = {"schema": SCHEMA, "step": step, "files": hashes}
+    manifest = {"schema": CHECKPOINT_SCHEMA, "step": step, "files": hashes}
     files["MANIFEST.json"] = json.dumps(manifest, indent=1).encode()
     try:
         os.makedirs(aside)
@@ -236,14 +242,16 @@ def find_checkpoint(
     `warn` is called with a line for each damaged one that is passed over.
 
     Raises:
-        RefusedError: there is none; a run is never silently begun anew.
+        RefusedError: there is none, or it is of another version; a run is never
+            silently begun anew.
     """
     names = list_checkpoints(output)
     for name in names:
         folder = os.path.join(output, "checkpoints", name)
         reason = _damage(folder, int(_STEP_NAME.match(name)[1]))
         if not reason:
-            return folder, read_json(os.path.join(folder, "state.json"))
+            path = os.path.join(folder, "state.json")
+            return folder, read_json(path, schema=CHECKPOINT_SCHEMA)
         warn(f"{printable(folder)}: {reason}; passed over")
     found = f"{len(names)} checkpoints, all damaged," if names else "no checkpoint"
     raise RefusedError(
@@ -254,8 +262,9 @@ def find_checkpoint(
 
 def _damage(folder, step):
     """Why a checkpoint is not whole, or None."""
+    path = os.path.join(folder, "MANIFEST.json")
     try:
-        manifest = read_json(os.path.join(folder, "MANIFEST.json"))
+        manifest = read_json(path, schema=CHECKPOINT_SCHEMA)
         if manifest.get("step") != step or set(manifest["files"]) != set(STATE_FILES):
             return "the manifest does not fit"
         for name in STATE_FILES:
@@ -264,6 +273,8 @@ def _damage(folder, step):
                     return f"{name} is damaged"
     except OSError as error:
         return explain(error)
+    except OtherVersionError:
+        raise
     except (RefusedError, KeyError, TypeError):
         return "the manifest is damaged"
     return None

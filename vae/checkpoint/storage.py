@@ -14,10 +14,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vae.errors import RefusedError, VaeError
+from vae.errors import OtherVersionError, RefusedError, VaeError
 from vae.files import check_regular, explain, printable, replace_file
 
-SCHEMA = 1
+SCHEMA = 1  # of metadata.json and of the arrays it describes
+CHECKPOINT_SCHEMA = 2  # of a checkpoint; CHANGELOG.md says when they are raised
 MAX_JSON_BYTES = 64 << 20  # a history of a quarter of a million epochs
 
 
@@ -100,7 +101,9 @@ def write_json(path: str | os.PathLike, values: dict[str, Any]) -> None:
     replace_file(path, (json.dumps(values, indent=1) + "\n").encode(), sync=True)
 
 
-def read_json(path: str | os.PathLike, most: int = MAX_JSON_BYTES) -> dict[str, Any]:
+def read_json(
+    path: str | os.PathLike, most: int = MAX_JSON_BYTES, schema: int = SCHEMA
+) -> dict[str, Any]:
     """Reads a JSON object of a known schema from a file that may be hostile.
 
     A file of more than `most` bytes is too large.
@@ -123,7 +126,11 @@ def read_json(path: str | os.PathLike, most: int = MAX_JSON_BYTES) -> dict[str, 
     except (ValueError, RecursionError):
         reason = "not JSON, a model's description expected"
         raise RefusedError(f"{name}: {reason}") from None
-    schema = values.get("schema") if isinstance(values, dict) else None
-    if type(schema) is not int or schema != SCHEMA:
-        raise RefusedError(f"{name}: schema {schema!r:.40} found, {SCHEMA} expected")
+    found = values.get("schema") if isinstance(values, dict) else None
+    if type(found) is not int or found != schema:
+        kind = OtherVersionError if type(found) is int else RefusedError
+        raise kind(
+            f"{name}: schema {found!r:.40} found, {schema} expected, as this version"
+            " writes it; train again, or use the version that wrote it"
+        )
     return values
