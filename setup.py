@@ -30,5 +30,5 @@ setup(
     package_data={"vae.strangers": ["mouths.npz"]},
     install_requires=(HERE / "requirements.txt").read_text().split(),
     extras_require={"faces": FACES, "video": VIDEO, "test": TEST + VIDEO + FACES},
-    entry_points={"console_scripts": ["vae = vae.cli:main"]},
+    entry_points={"console_scripts": ["vae = vae.__main__:main"]},
 )

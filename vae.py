@@ -1,8 +1,8 @@
-"""Entry point of the command-line tool: `python vae.py train|sample|reconstruct`."""
+"""Entry point of the command-line tool: `python vae.py COMMAND`."""
 
 import sys
 
-from vae.cli import main
+from vae.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main())

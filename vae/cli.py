@@ -48,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv: the arguments, by default those of the process.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see vae.__main__
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     secure_streams()
     args = build_parser().parse_args(argv)
     # Before numpy is imported, which reads it: our own threads share the work, and its

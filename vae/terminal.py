@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+# Ctrl-C, `kill`, and, not on Windows, a terminal that closes.
+STOPS = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", 0)]))
+
 
 class PatientStream:
-    """A stream of messages; when no one reads it any more, they go nowhere.
+    """A stream of messages that never fails; what can't be written goes nowhere.
 
-    A training must not end because the terminal or `head` that showed it did.
+    A training must not end because the terminal or `head` that showed it did, nor
+    because the disk of its log is full.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -39,7 +43,9 @@ class PatientStream:
     def _patient(self):
         try:
             yield
-        except BrokenPipeError:
+        except BlockingIOError:  # a slow terminal; later lines may be shown again
+            pass
+        except OSError:
             _point_nowhere(self._stream.fileno())
 
 
@@ -54,13 +60,16 @@ def secure_streams() -> None:
     """Opens the standard streams that are closed, and makes stderr a patient one.
 
     Otherwise the next file to be opened would take the number of a closed one, and what
-    a library prints there would end up in that file.
+    a library prints there would end up in that file. What an encoding lacks is escaped.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             _point_nowhere(number)
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     if sys.stderr is sys.__stderr__ or sys.__stderr__ is None:
         sys.stderr = PatientStream(sys.stderr)
 
@@ -74,7 +83,7 @@ def quiet_stderr() -> Iterator[None]:
     """
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
+    with _open_aside() as aside:
         os.dup2(aside.fileno(), 2)
         try:
             yield
@@ -87,11 +96,23 @@ def quiet_stderr() -> Iterator[None]:
             os.close(stderr)
 
 
+def _open_aside():
+    """Opens a nameless file; where there is no room for one, the device of nothing."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
+
+
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Keeps what TensorFlow says while it is imported off the terminal."""
+    """Keeps what TensorFlow says while it is imported off the terminal.
+
+    Keras is told what it must be, whatever the user's environment says, and finds no
+    folder to read settings from or write them to.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
     with quiet_stderr():
         yield
 
@@ -115,12 +136,13 @@ def watch(items: Sequence, text: str, unit: str = "block") -> Iterable:
 
 
 @contextmanager
-def signals_to(
-    handler: Callable[[int, Any], Any],
-    numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM),
-) -> Iterator[None]:
-    """Has signals answered by `handler(number, frame)` for a while."""
-    previous = {number: signal.signal(number, handler) for number in numbers}
+def signals_to(handler: Callable[[int, Any], Any]) -> Iterator[None]:
+    """Has `STOPS` answered by `handler(number, frame)` for a while.
+
+    One that is ignored, as nohup does with SIGHUP, stays ignored.
+    """
+    heard = [each for each in STOPS if signal.getsignal(each) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:

@@ -1,0 +1,114 @@
+"""Rows of docs/reliability.md on terminals, encodings, signals and settings."""
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, make_faces
+from crops import write_crops
+
+from vae import terminal
+from vae.terminal import PatientStream, quiet_stderr, signals_to
+
+TOOL = [sys.executable, str(ROOT / "vae.py")]
+
+
+# Sends SIGINT while the command line is imported.
+EARLY = """
+import builtins, os, signal
+real = builtins.__import__
+def early(name, *rest, **more):
+    if name == "argparse":
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(name, *rest, **more)
+builtins.__import__ = early
+"""
+
+
+@pytest.mark.parametrize("start", [["vae.py"], ["-m", "vae"]])
+def test_row_63_an_interrupt_before_the_start_is_silent(start, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(EARLY)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, *start, "-h"]
+    settings = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True}
+    found = subprocess.run(command, **settings)
+    assert (found.returncode, found.stdout, found.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_row_64_a_closed_terminal_stops_like_a_kill_unless_it_is_ignored():
+    heard = []
+    previous = signal.getsignal(signal.SIGHUP)
+    try:
+        for ignored in (signal.SIG_DFL, signal.SIG_IGN):
+            signal.signal(signal.SIGHUP, ignored)
+            with signals_to(lambda number, _: heard.append(number)):
+                os.kill(os.getpid(), signal.SIGHUP) if not heard else None
+                os.kill(os.getpid(), signal.SIGTERM)
+            assert signal.getsignal(signal.SIGHUP) == ignored
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert heard == [signal.SIGHUP, signal.SIGTERM, signal.SIGTERM]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EAGAIN, errno.EPIPE])
+def test_row_65_messages_that_can_not_be_written_end_nothing(code, tmp_path):
+    class Failing(io.StringIO):
+        fileno = open(tmp_path / "log", "w").fileno
+
+        def write(self, text):
+            raise OSError(code, os.strerror(code))
+
+        def flush(self):
+            self.write("")
+
+    stream = PatientStream(Failing())
+    assert stream.write("a line\n") == 7
+    stream.flush()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_row_66_names_that_an_encoding_lacks_are_escaped(encoding, tmp_path):
+    crops = write_crops(tmp_path / "\u0160\u4e2d", make_faces(3))
+    (crops / "\u4e2d.png").write_bytes(b"")
+    command = [*TOOL, "prepare", crops, tmp_path / "\u4e2d.h5"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    found = subprocess.run(command, env=environment, capture_output=True)
+    assert found.returncode == 1 and b"Traceback" not in found.stderr
+    shown = "\u4e2d.h5: 3 images".encode(encoding, "backslashreplace")
+    assert shown in found.stdout
+    assert "\u4e2d.png: an empty".encode(encoding, "backslashreplace") in found.stderr
+
+
+def test_row_67_without_room_for_temporary_files_the_work_goes_on(monkeypatch, capfd):
+    def none():
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(terminal.tempfile, "TemporaryFile", none)
+    with quiet_stderr():
+        os.write(2, b"chatter\n")
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "later\n"
+
+
+SETTINGS = '{"image_data_format": "channels_first", "floatx": "float16"}'
+
+
+@pytest.mark.tensorflow
+def test_row_68_settings_of_keras_change_nothing(faces_file, tmp_path):
+    home = tmp_path / "home"
+    (home / ".keras").mkdir(parents=True)
+    (home / ".keras" / "keras.json").write_text(SETTINGS)
+    environment = os.environ | {"HOME": str(home), "KERAS_BACKEND": "jax"}
+    options = ["train", "--epochs", "1", "--latent-dim", "2", faces_file]
+    weights = []
+    for name, settings in (("a", environment), ("b", os.environ)):
+        settings = {k: v for k, v in settings.items() if k != "KERAS_HOME"}
+        command = [*TOOL, *options, tmp_path / name]
+        subprocess.run(command, env=settings, check=True, capture_output=True)
+        weights.append((tmp_path / name / "weights.h5").read_bytes())
+    assert weights[0] == weights[1]
+    assert os.listdir(home / ".keras") == ["keras.json"]
