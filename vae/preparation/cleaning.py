@@ -5,11 +5,12 @@ that millions of them fit in memory. What is found depends on all images, and on
 order only in which of two copies counts as the first.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 from PIL import Image
 
+from vae.config import PrepareConfig
 from vae.images.pixels import to_picture
 
 THUMBNAIL_SIDE = 16  # pixels
@@ -20,7 +21,7 @@ MIN_DEVIATION = 0.5  # gray levels; a set of equal images has none
 BLOCK = 512  # thumbnails compared at a time
 
 
-def measure_images(images):
+def measure_images(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Reduces images to what the searches below need.
 
     Args:
@@ -34,65 +35,52 @@ def measure_images(images):
     sharpness = np.empty(len(images), np.float32)
     size = THUMBNAIL_SIDE, THUMBNAIL_SIDE
     for row, image in enumerate(images):
-        gray = to_picture(image).convert("L")
-        small = gray.resize(size, Image.Resampling.BOX)
-        thumbnails[row] = np.asarray(small).reshape(-1)
-        sharpness[row] = _measure_sharpness(np.asarray(gray, np.float32))
+        picture = to_picture(image).convert("L")
+        small = picture.resize(size, Image.Resampling.BOX)
+        thumbnails[row] = np.asarray(small).ravel()
+        gray = np.asarray(picture, np.float32)  # (H, W)
+        laplacian = 4 * gray[1:-1, 1:-1] - gray[:-2, 1:-1] - gray[2:, 1:-1]
+        laplacian -= gray[1:-1, :-2] + gray[1:-1, 2:]
+        sharpness[row] = np.square(laplacian).mean()
     return thumbnails, sharpness
 
 
-def _measure_sharpness(gray):
-    """The mean square of the Laplacian of an image (H, W)."""
-    laplacian = 4 * gray[1:-1, 1:-1] - gray[:-2, 1:-1] - gray[2:, 1:-1]
-    laplacian -= gray[1:-1, :-2] + gray[1:-1, 2:]
-    return np.square(laplacian).mean()
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Rows that look bad, in order; a row may be in several lists.
-
-    Attributes:
-        duplicates: (row, the earlier row it is a copy of).
-        blurred, outliers: rows.
-    """
-
-    duplicates: list
-    blurred: list
-    outliers: list
-
-
-def find_bad(thumbnails, sharpness, config, first, dropping, show=iter):
+def find_bad(
+    thumbnails: np.ndarray,
+    sharpness: np.ndarray,
+    config: PrepareConfig,
+    first: int,
+    dropped: Collection[str],
+    show: Callable[[range], Iterable[int]] = iter,
+) -> dict[str, dict[int, int | None]]:
     """Searches a set of images for those that look bad.
 
     Args:
-        thumbnails: uint8 (N, 256). sharpness: floats (N,).
-        config: a `PrepareConfig`.
-        first: rows before it are never blamed, only compared with.
-        dropping: names of `Findings` whose rows will be dropped; no image counts as a
-            copy of one that goes for another reason.
+        thumbnails: uint8 (N, 256).
+        sharpness: floats (N,).
+        first: rows before it are compared with, and never found.
+        dropped: kinds that will be dropped; no image counts as a copy of one that is
+            dropped for another reason.
         show: wraps the list of blocks, to show progress.
 
     Returns:
-        `Findings`
+        duplicates, blurred and outliers -> rows that look bad, in order, each with the
+        earlier row it is a copy of, or None; a row may be of several kinds.
     """
-    blurred = find_blurred(sharpness, config.blur_ratio, first)
-    outliers = find_outliers(thumbnails, config.outlier_score, first)
+    bad = sharpness < config.blur_ratio * np.median(sharpness)
+    found = {
+        "blurred": _list_rows(bad, first),
+        "outliers": find_outliers(thumbnails, config.outlier_score, first),
+    }
     gone = np.zeros(len(thumbnails), bool)
-    gone[blurred if "blurred" in dropping else []] = True
-    gone[outliers if "outliers" in dropping else []] = True
-    distance = config.duplicate_distance
-    duplicates = find_duplicates(thumbnails, distance, first, gone, show)
-    return Findings(duplicates, blurred, outliers)
+    for kind, rows in found.items():
+        gone[rows] |= kind in dropped
+    copies = find_duplicates(thumbnails, config.duplicate_distance, first, gone, show)
+    others = {kind: dict.fromkeys(rows) for kind, rows in found.items()}
+    return {"duplicates": dict(copies), **others}
 
 
-def find_blurred(sharpness, ratio, first=0):
-    """Returns the rows whose sharpness is under `ratio` of the median."""
-    bad = np.asarray(sharpness) < ratio * np.median(sharpness)
-    return [int(row) for row in np.flatnonzero(bad) if row >= first]
-
-
-def find_outliers(thumbnails, score, first=0):
+def find_outliers(thumbnails: np.ndarray, score: float, first: int = 0) -> list[int]:
     """Returns the rows whose distance from the average image is far above the median.
 
     Args:
@@ -102,17 +90,26 @@ def find_outliers(thumbnails, score, first=0):
     if len(thumbnails) < MIN_IMAGES:
         return []
     average = thumbnails.mean(axis=0, dtype=np.float64)  # (256,)
-    distance = np.empty(len(thumbnails))
-    for at in range(0, len(thumbnails), BLOCK):
-        rows = slice(at, at + BLOCK)
-        distance[rows] = np.sqrt(((thumbnails[rows] - average) ** 2).mean(axis=1))
+    blocks = (thumbnails[at : at + BLOCK] for at in range(0, len(thumbnails), BLOCK))
+    squares = [np.square(block - average).mean(axis=1) for block in blocks]
+    distance = np.sqrt(np.concatenate(squares))  # (N,)
     median = np.median(distance)
     deviation = DEVIATION_SCALE * np.median(np.abs(distance - median))
     bad = distance > median + score * max(deviation, MIN_DEVIATION)
-    return [int(row) for row in np.flatnonzero(bad) if row >= first]
+    return _list_rows(bad, first)
 
 
-def find_duplicates(thumbnails, distance, first=0, gone=None, show=iter):
+def _list_rows(bad: np.ndarray, first: int) -> list[int]:
+    return (np.flatnonzero(bad[first:]) + first).tolist()
+
+
+def find_duplicates(
+    thumbnails: np.ndarray,
+    distance: float,
+    first: int,
+    gone: np.ndarray,
+    show: Callable[[range], Iterable[int]] = iter,
+) -> list[tuple[int, int]]:
     """Returns (row, earlier row) for each image that nearly equals an earlier one.
 
     The earlier one is never itself a duplicate, so that a slow movement, each frame of
@@ -121,13 +118,11 @@ def find_duplicates(thumbnails, distance, first=0, gone=None, show=iter):
     Args:
         thumbnails: uint8 (N, 256).
         distance: root mean square of the difference, in gray levels.
-        first: rows before it are compared with, and not blamed.
-        gone: bool (N,), rows to leave out, or None.
-        show: wraps the list of blocks, to show progress.
+        first, show: as in `find_bad`.
+        gone: bool (N,), rows to leave out.
     """
     limit = distance**2 * THUMBNAIL_BYTES
-    gone = np.zeros(len(thumbnails), bool) if gone is None else gone
-    kept, copies = np.empty(0, int), {}
+    kept, copies = np.empty(0, int), []
     for start in show(range(0, len(thumbnails), BLOCK)):
         rows = np.flatnonzero(~gone[start : start + BLOCK]) + start
         found = _find_first(thumbnails, rows, kept, limit)
@@ -137,14 +132,16 @@ def find_duplicates(thumbnails, distance, first=0, gone=None, show=iter):
             earlier = rows[:at][near[at, :at] & new[:at]]
             copied = found[at] if found[at] >= 0 or not len(earlier) else earlier[0]
             if copied >= 0 and row >= first:
-                copies[int(row)] = int(copied)
+                copies.append((int(row), int(copied)))
             else:
                 new[at] = True
         kept = np.concatenate([kept, rows[new]])
-    return list(copies.items())
+    return copies
 
 
-def _find_first(thumbnails, rows, kept, limit):
+def _find_first(
+    thumbnails: np.ndarray, rows: np.ndarray, kept: np.ndarray, limit: float
+) -> np.ndarray:
     """Returns for each of `rows` the first of those kept that is near it, or -1."""
     found = np.full(len(rows), -1)
     for start in range(0, len(kept), BLOCK):
@@ -155,7 +152,7 @@ def _find_first(thumbnails, rows, kept, limit):
     return found
 
 
-def _are_near(thumbnails, others, limit):
+def _are_near(thumbnails: np.ndarray, others: np.ndarray, limit: float) -> np.ndarray:
     """Whether squared distances are within a limit: (A, P), (B, P) to bool (A, B).
 
     Sums of products of 256 bytes are exact in float32, since they stay below 2 ** 24.

@@ -2,13 +2,18 @@
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress, islice
+from types import FrameType
+from typing import Any
 
 import numpy as np
 
 from vae.config import PrepareConfig
+from vae.data.sources import Batch, FileSource, Source
 from vae.data.writer import ImageWriter
 from vae.errors import StoppedError, VaeError
 from vae.files import printable
@@ -41,31 +46,31 @@ class Pipeline:
 
     Attributes:
         sources: where images come from, in order.
-        old: what is in the file already, as a source, or None.
-        output: the file. target: its images. compression: of its chunks.
-        config: thresholds and the like.
+        old: what is in the file already, or None.
+        target: the form of its images. compression: of its chunks.
         sheets: kinds of bad images to drop -> picture to show them in.
-        faces: whether to cut faces out; masked: whether to blacken what is round them.
+        faces: whether to cut faces out. masked: whether to blacken what is round them.
     """
 
-    sources: list
-    old: object
+    sources: list[Source]
+    old: FileSource | None
     output: str
     target: Target
     compression: str
     config: PrepareConfig
-    sheets: dict
+    sheets: dict[str, str]
     faces: bool
     masked: bool
 
-    def run(self):
-        """Writes the file and says what is in it; returns the exit status.
+    def run(self) -> int:
+        """Writes the file and prints what is in it; returns the exit status.
 
         Raises:
             StoppedError: a signal came; what was there is as it was.
             VaeError: no image could be used, or the file can't be written.
         """
-        with _Stop(self.output) as stop, self._create() as writer:
+        stop = _Stop(self.output)
+        with signals_to(stop.on_signal), self._create() as writer:
             measures, failed, faceless = self._fill(writer, stop)
             if writer.count == self._count_old():
                 list_failures(failed, verb="used")
@@ -74,47 +79,41 @@ class Pipeline:
             with stop.at_once():
                 show = partial(watch, text="compare")
                 limits = self.config, self._count_old(), self.sheets
-                bad = find_bad(*measures, *limits, show)
-            found = {
-                "duplicates": dict(bad.duplicates),
-                "blurred": dict.fromkeys(bad.blurred),
-                "outliers": dict.fromkeys(bad.outliers),
-            }
+                found = find_bad(*measures, *limits, show)
             examples = {kind: _read_names(writer, found[kind]) for kind in found}
-            drawn = {kind: _draw_sheet(writer, found[kind]) for kind in self.sheets}
-            dropped = {row for kind in self.sheets for row in found[kind]}
+            shown = [kind for kind in self.sheets if found[kind]]
+            drawn = {kind: _draw_sheet(writer, found[kind]) for kind in shown}
+            dropped = {row for kind in shown for row in found[kind]}
             self._commit(writer, dropped, stop)
         for kind, sheet in drawn.items():
-            if sheet is not None:
-                write_png(self.sheets[kind], sheet)
+            write_png(self.sheets[kind], sheet)
         self._report(writer.count - len(dropped), faceless, found, examples)
         list_failures(failed, verb="used")
         return 1 if failed else 0
 
-    def _count_old(self):
+    def _count_old(self) -> int:
         return self.old.count if self.old else 0
 
-    def _create(self):
+    def _create(self) -> ImageWriter:
         return ImageWriter(self.output, self.target.shape, self.compression)
 
-    def _fill(self, writer, stop):
+    def _fill(self, writer: ImageWriter, stop: "_Stop") -> tuple[list, list, int]:
         """Writes all images.
 
         Returns:
-            ((thumbnails, sharpness), failures, number of pictures without a face)
+            ([thumbnails, sharpness], failures, number of pictures without a face)
         """
-        sources = [*filter(None, [self.old]), *self.sources]
+        sources = [self.old, *self.sources] if self.old else self.sources
         counts = [source.count for source in sources]
         total = None if None in counts else sum(counts)
-        thumbnails, sharpness, failed = [], [], []
+        measures, failed = [], []
         written, faceless = Counter(), Counter()  # of each source
         loaded = closing(self._load(sources))
         with progress_bar(total, "prepare") as bar, loaded as batches:
-            for source, batch, measures in batches:
+            for source, batch, measured in batches:
                 stop.check()
                 writer.write(batch.images, batch.names, batch.frames)
-                thumbnails.append(measures[0])
-                sharpness.append(measures[1])
+                measures.append(measured)
                 failed += batch.failed
                 for name, line in batch.notes:
                     print(f"{name}: {line}", file=sys.stderr)
@@ -125,42 +124,36 @@ class Pipeline:
             if count and not written[source]:
                 pictures = f" in {count} pictures" if count > 1 else ""
                 failed.append((source.title, f"no face found{pictures}"))
-        measures = np.concatenate(thumbnails), np.concatenate(sharpness)
-        return measures, failed, faceless.total()
+        columns = zip(*measures, strict=True)
+        return [np.concatenate(column) for column in columns], failed, faceless.total()
 
-    def _load(self, sources):
-        """Yields (source, `Batch`, measures), loading a few units ahead."""
+    def _load(self, sources: list[Source]) -> Iterator[tuple[Source, Batch, tuple]]:
+        """Yields (source, batch, its measures), loading a few units ahead."""
         target = self.target
         if self.faces:
             target = replace(target, cut_face=self._make_cutter())
 
-        def load(item):
-            source, unit, aim = item
-            batch = source.load(unit, aim)
+        def load(item: tuple[Source, Any]) -> tuple:
+            source, unit = item
+            is_old = source is self.old  # its faces are cut out already
+            batch = source.load(unit, self.target if is_old else target)
             return source, batch, measure_images(batch.images)
 
-        aims = [self.target if source is self.old else target for source in sources]
-        return map_ordered(
-            load,
-            (
-                (source, unit, aim)
-                for source, aim in zip(sources, aims, strict=True)
-                for unit in source.units(aim)
-            ),
-        )
+        units = ((source, unit) for source in sources for unit in source.units(target))
+        return map_ordered(load, units)
 
-    def _make_cutter(self):
+    def _make_cutter(self) -> Callable[[np.ndarray], np.ndarray | None]:
         """Returns a function that cuts the largest face out of an image."""
         detector = FaceDetector(count_cores())
         size = self.target.width, self.target.height
 
-        def cut(image):
+        def cut(image: np.ndarray) -> np.ndarray | None:
             face = detector.find(image)
             return None if face is None else crop_face(image, face, *size, self.masked)
 
         return cut
 
-    def _commit(self, writer, dropped, stop):
+    def _commit(self, writer: ImageWriter, dropped: set[int], stop: "_Stop") -> None:
         """Puts the file in place, or one without the rows to drop."""
         if not dropped:
             writer.commit()
@@ -170,16 +163,13 @@ class Pipeline:
         with self._create() as cleaned:
             for start in range(0, writer.count, writer.chunk_rows):
                 stop.check()
-                images, names, frames = writer.read(start, start + writer.chunk_rows)
-                chosen = np.flatnonzero(kept[start : start + writer.chunk_rows])
-                cleaned.write(
-                    images[chosen],
-                    [names[index] for index in chosen],
-                    [frames[index] for index in chosen],
-                )
+                images, *origins = writer.read(start, start + writer.chunk_rows)
+                chosen = kept[start : start + writer.chunk_rows]
+                names, frames = (list(compress(part, chosen)) for part in origins)
+                cleaned.write(images[chosen], names, frames)
             cleaned.commit()
 
-    def _report(self, count, faceless, found, examples):
+    def _report(self, count: int, faceless: int, found: dict, examples: dict) -> None:
         target, old = self.target, self._count_old()
         added = f", {count - old} of them new" if old else ""
         print(f"{printable(self.output)}: {count} images{added}, {target.describe()}")
@@ -191,7 +181,7 @@ class Pipeline:
         for kind, rows in found.items():
             print(f"{TITLES[kind]}: {self._describe(kind, len(rows), examples[kind])}")
 
-    def _describe(self, kind, count, examples):
+    def _describe(self, kind: str, count: int, examples: list[str]) -> str:
         if not count:
             return "0"
         if kind in self.sheets:
@@ -204,30 +194,23 @@ class Pipeline:
 class _Stop:
     """Ctrl-C and SIGTERM, answered where HDF5 is not in the middle of something."""
 
-    def __init__(self, output):
+    def __init__(self, output: str) -> None:
         self._output, self._number, self._waits = output, None, True
-        self._answering = signals_to(self._on_signal)
 
-    def __enter__(self):
-        self._answering.__enter__()
-        return self
-
-    def __exit__(self, *error):
-        self._answering.__exit__(*error)
-
-    def _on_signal(self, number, _):
+    def on_signal(self, number: int, _: FrameType | None) -> None:
+        """Remembers a signal; within `at_once`, stops the run."""
         self._number = number
         if not self._waits:
             self.check()
 
-    def check(self):
+    def check(self) -> None:
         """Raises `StoppedError` if a signal has come."""
         if self._number is not None:
             name = printable(self._output)
             raise StoppedError(f"{name}: stopped, left as it was", self._number)
 
     @contextmanager
-    def at_once(self):
+    def at_once(self) -> Iterator[None]:
         """While this lasts, a signal stops the run wherever it is."""
         self._waits = False
         try:
@@ -237,21 +220,16 @@ class _Stop:
             self._waits = True
 
 
-def _read_names(writer, rows):
-    return [writer.read(row, row + 1)[1][0] for row in list(rows)[:NAMES_SHOWN]]
+def _read_names(writer: ImageWriter, rows: Iterable[int]) -> list[str]:
+    return [writer.read(row, row + 1)[1][0] for row in islice(rows, NAMES_SHOWN)]
 
 
-def _draw_sheet(writer, rows):
-    """Shows images that are dropped; a duplicate, below the image it is a copy of.
+def _draw_sheet(writer: ImageWriter, rows: dict[int, int | None]) -> np.ndarray:
+    """Draws images that are dropped; a duplicate, below the image it is a copy of.
 
     Args:
-        rows: row -> the row it copies, or None.
-
-    Returns:
-        uint8 (H, W, C), or None if there is nothing to show.
+        rows: row -> the row it copies, or None; at least one.
     """
-    if not rows:
-        return None
     count = min(len(rows), SHEET_IMAGES)
     chosen = np.array(list(rows))[np.linspace(0, len(rows) - 1, count).astype(int)]
     images = _read_small(writer, chosen)
@@ -261,7 +239,7 @@ def _draw_sheet(writer, rows):
     return make_grid(images, min(SHEET_COLUMNS, count))
 
 
-def _read_small(writer, rows):
+def _read_small(writer: ImageWriter, rows: Iterable[int]) -> np.ndarray:
     images = np.concatenate([writer.read(row, row + 1)[0] for row in rows])
     size = limit_size(images.shape, SHEET_SIDE)
     return np.stack([resize_image(image, *size) for image in images])
