@@ -12,11 +12,12 @@ of its code is used; LiteRT runs them.
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from vae.terminal import quiet_stderr
 
@@ -54,14 +55,15 @@ class Face:
     outline: np.ndarray
 
 
-def crop_face(image, face, width, height, masked):
+def crop_face(
+    image: np.ndarray, face: Face, width: int, height: int, masked: bool
+) -> np.ndarray:
     """Cuts a face out, with antialiasing; what lies outside the image is black.
 
     OpenFace's square is fitted into the middle of a crop that is not one.
 
     Args:
-        image: uint8 (H, W, 3). face: a `Face`.
-        width, height: pixels of the result.
+        image: uint8 (H, W, 3).
         masked: whether to blacken what is outside the outline.
 
     Returns:
@@ -80,7 +82,7 @@ def crop_face(image, face, width, height, masked):
     return np.asarray(crop) * (np.asarray(inside)[..., None] > 0)
 
 
-def find_similarity(points, places):
+def find_similarity(points: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Returns the turn, scale and shift, (2, 3), that bring two points to two places.
 
     Args:
@@ -91,22 +93,23 @@ def find_similarity(points, places):
     return np.column_stack([matrix, places[0] - matrix @ points[0]])
 
 
-def invert(matrix):
+def invert(matrix: np.ndarray) -> np.ndarray:
     """Returns the way back, (2, 3)."""
     inverse = np.linalg.inv(matrix[:, :2])
     return np.column_stack([inverse, -inverse @ matrix[:, 2]])
 
 
-def move_points(points, matrix):
+def move_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Returns points (P, 2) moved by a matrix (2, 3)."""
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def cut_picture(picture, matrix, width, height):
+def cut_picture(
+    picture: Image.Image, matrix: np.ndarray, width: int, height: int
+) -> Image.Image:
     """Returns what a matrix (2, 3) brings into width x height pixels, else black.
 
-    Args:
-        picture: a PIL image; one that shrinks much is averaged first.
+    A picture that shrinks much is averaged first.
     """
     shrink = int(1 / np.sqrt(np.linalg.det(matrix[:, :2])))
     if shrink > 1:
@@ -120,31 +123,28 @@ def cut_picture(picture, matrix, width, height):
     )
 
 
-def is_installed():
-    """Whether the extra is there."""
+def is_installed() -> bool:
+    """Whether the extra is installed."""
     return Interpreter is not None and importlib.util.find_spec(_PACKAGE) is not None
 
 
 class FaceDetector:
     """Finds faces, in several threads at a time."""
 
-    def __init__(self, threads):
+    def __init__(self, threads: int) -> None:
         """Loads the networks, once for each thread that will look for faces."""
         self._free = SimpleQueue()
         with quiet_stderr():
             for _ in range(threads):
                 self._free.put(_Networks())
 
-    def find(self, image):
-        """Returns the largest `Face` of an image, uint8 (H, W, 3), or None."""
+    def find(self, image: np.ndarray) -> Face | None:
+        """Returns the largest face of an image, uint8 (H, W, 3)."""
         networks = self._free.get()
         try:
             picture = Image.fromarray(image)
-            for eyes in networks.guess(picture):
-                face = networks.trace(picture, eyes)
-                if face:
-                    return face
-            return None
+            faces = (networks.trace(picture, eyes) for eyes in networks.guess(picture))
+            return next((face for face in faces if face), None)
         finally:
             self._free.put(networks)
 
@@ -152,15 +152,15 @@ class FaceDetector:
 class _Networks:
     """The three networks, for one thread at a time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         [folder] = importlib.util.find_spec(_PACKAGE).submodule_search_locations
-        files = ("face_detection_back", "face_landmark", "iris_landmark")
         self._faces, self._mesh, self._eye = (
-            _Network(os.path.join(folder, "data", f"{name}.tflite")) for name in files
+            _Network(os.path.join(folder, "data", f"{name}.tflite"))
+            for name in ("face_detection_back", "face_landmark", "iris_landmark")
         )
         self._middles = _lay_grids(self._faces.side)
 
-    def guess(self, picture):
+    def guess(self, picture: Image.Image) -> Iterator[np.ndarray]:
         """Yields roughly the eyes, (2, 2), of what may be faces, the largest first."""
         side = self._faces.side
         scale = side / max(picture.size)
@@ -170,14 +170,13 @@ class _Networks:
         guesses, odds = self._faces.run(square, low=-1)
         points = guesses.reshape(-1, 8, 2)  # middle, size, eyes and more of each guess
         points[:, [0, 2, 3]] += self._middles[:, None]
-        likely = np.argsort(-odds.ravel())
-        likely = likely[odds.ravel()[likely] > _LIKELY]
+        likely = np.argsort(-odds.ravel())[: np.count_nonzero(odds > _LIKELY)]
         faces = _drop_repeated(points[likely])
         for face in sorted(faces, key=lambda face: -max(face[1])):
             yield move_points(face[2:4], invert(matrix))
 
-    def trace(self, picture, eyes):
-        """Returns the `Face` that has its eyes near some, or None if none is there."""
+    def trace(self, picture: Image.Image, eyes: np.ndarray) -> Face | None:
+        """Returns the face whose eyes are near some, (2, 2); None: there is none."""
         side = self._mesh.side
         for _ in range(_MESH_ROUNDS):
             if np.hypot(*(eyes[1] - eyes[0])) < 1:  # pixel
@@ -188,19 +187,17 @@ class _Networks:
                 return None
             points = move_points(mesh.reshape(-1, 3)[:, :2], invert(matrix))
             eyes = points[_CORNERS].mean(axis=1)
-        eyes = [
-            self._find_eye(picture, corners, mirrored)
-            for corners, mirrored in zip(points[_CORNERS], (False, True))
-        ]
+        left, right = points[_CORNERS]
+        eyes = self._find_eye(picture, left), self._find_eye(picture, right, True)
         return Face(np.stack(eyes), points[_OUTLINE])
 
-    def _find_eye(self, picture, corners, mirrored):
+    def _find_eye(self, picture, corners, mirrored=False):
         """The middle between an eye's corners; the network knows left eyes only."""
         side = self._eye.side
         matrix = find_similarity(corners, side * _EYE_PLACES)
         square = cut_picture(picture, matrix, side, side)
         if mirrored:
-            square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            square = ImageOps.mirror(square)
         points = self._eye.run(square)[0].reshape(-1, 3)[_EYE_CORNERS, :2]
         if mirrored:
             points = [side, 0] + points * [-1, 1]
@@ -210,7 +207,7 @@ class _Networks:
 class _Network:
     """One file of LiteRT: a square picture in, arrays out."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._interpreter = Interpreter(model_path=path, num_threads=1)
         self._interpreter.allocate_tensors()
         [taken] = self._interpreter.get_input_details()
@@ -218,31 +215,30 @@ class _Network:
         given = self._interpreter.get_output_details()
         self._outputs = [entry["index"] for entry in given]
 
-    def run(self, picture, low=0):
+    def run(self, picture: Image.Image, low: float = 0) -> list[np.ndarray]:
         """Returns the outputs, the largest first; `low` is what black goes in as."""
         pixels = np.asarray(picture, np.float32)[None] * ((1 - low) / 255) + low
-        self._interpreter.set_tensor(self._input, pixels.astype(np.float32))
+        self._interpreter.set_tensor(self._input, pixels)
         self._interpreter.invoke()
         arrays = map(self._interpreter.get_tensor, self._outputs)
         return sorted(arrays, key=np.size, reverse=True)
 
 
-def _lay_grids(side):
-    """The middles of the cells that BlazeFace guesses from: (G, 2), row by row."""
+def _lay_grids(side: int) -> np.ndarray:
+    """Returns the middles of BlazeFace's cells, (G, 2), row by row, one a guess."""
     grids = []
     for cell, guesses in _GRIDS:
-        middles = np.arange(cell / 2, side, cell)
-        x, y = np.meshgrid(middles, middles)
-        grid = np.stack([x.ravel(), y.ravel()], axis=1)
-        grids.append(np.repeat(grid, guesses, axis=0))
+        y, x = np.mgrid[cell / 2 : side : cell, cell / 2 : side : cell]
+        middles = np.stack([x, y], axis=-1).reshape(-1, 2)
+        grids.append(np.repeat(middles, guesses, axis=0))
     return np.concatenate(grids)
 
 
-def _drop_repeated(faces):
-    """Yields of (F, 8, 2), best first, those that no better one lies upon."""
+def _drop_repeated(faces: np.ndarray) -> list[np.ndarray]:
+    """Returns those of (F, 8, 2), best first, that overlap no better one."""
     kept = []
     for face in faces:
         near = (np.abs(face[0] - other[0]).max() < max(other[1]) / 2 for other in kept)
         if not any(near):
             kept.append(face)
-            yield face
+    return kept
