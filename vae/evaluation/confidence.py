@@ -16,7 +16,8 @@ import numpy as np
 RESAMPLES = 4000
 LEVEL, NORMAL = 0.95, 1.96  # of an interval, and its half width in deviations
 MIN_PIECES = 5  # blocks in the series; the interval of fewer is a guess
-MOST_LAGS = 300  # frames; a scene that lasts longer is split
+MAX_LAGS = 300  # frames; a scene that lasts longer is split
+QUIET_LAGS = 5  # that are small in a row; max(5, sqrt(log10 N)) is 5 for any real N
 AT_A_TIME = 1 << 20  # blocks drawn
 SEED = 0
 
@@ -37,17 +38,17 @@ class Interval:
     pieces: float
 
     @property
-    def sign(self):
+    def sign(self) -> int:
         """1 or -1 if the mean is surely above or below 0, else 0."""
         if self.pieces < MIN_PIECES:
             return 0
         return int(self.low > 0) - int(self.high < 0)
 
 
-def bound_mean(series):
-    """Returns the `Interval` of a series (N,) in the order of time, N at least 1."""
+def bound_mean(series: np.ndarray) -> Interval:
+    """Bounds the mean of floats (N,) in the order of time, N at least 1."""
     count, block = len(series), choose_block(series)
-    means = _resample(np.asarray(series, np.float64), block)
+    means = _resample(series, block)
     tail = (1 - LEVEL) / 2
     ends = np.quantile(means, [tail, 1 - tail])
     mean, pieces = np.mean(series), count / block
@@ -55,8 +56,8 @@ def bound_mean(series):
     return Interval(float(mean), float(low), float(high), block, pieces)
 
 
-def _widening(pieces):
-    """What few pieces add to an interval: Student's t instead of the normal.
+def _widening(pieces: float) -> float:
+    """What few pieces widen an interval by: Student's t instead of the normal.
 
     The quantile is its expansion in 1 / freedom (Abramowitz and Stegun 26.7.5).
     """
@@ -66,7 +67,7 @@ def _widening(pieces):
     return student / z * math.sqrt((freedom + 1) / freedom)
 
 
-def _resample(series, block):
+def _resample(series: np.ndarray, block: int) -> np.ndarray:
     """Returns means (RESAMPLES,) of series put together from random blocks."""
     count = len(series)
     blocks = -(-count // block)
@@ -84,30 +85,26 @@ def _resample(series, block):
     return means
 
 
-def choose_block(series):
-    """Returns the length of block that suits a series (N,) best.
+def choose_block(series: np.ndarray) -> int:
+    """Returns the length of block that suits floats (N,) in the order of time best.
 
     Politis and White 2004, "Automatic block-length selection for the dependent
     bootstrap", with the correction of Patton, Politis and White 2009, for the circular
     bootstrap: lags count until autocorrelations stay small, under a flat-top window.
     They are looked for farther than proposed there, since a scene lasts many frames.
     """
-    series = np.asarray(series, np.float64)
     count = len(series)
-    quiet = max(5, math.ceil(math.sqrt(math.log10(max(count, 2)))))
-    most = math.ceil(math.sqrt(count)) + quiet  # lags that are looked at
-    most = max(most, min(count // 4, MOST_LAGS))
+    most = math.ceil(math.sqrt(count)) + QUIET_LAGS  # lags that are looked at
+    most = max(most, min(count // 4, MAX_LAGS))
     if count <= most + 1 or np.ptp(series) == 0:
         return 1
     centred = series - series.mean()
-    covariance = np.array(
-        [centred[: count - lag] @ centred[lag:] for lag in range(most + 1)]
-    )
-    covariance /= count
+    products = [centred[: count - lag] @ centred[lag:] for lag in range(most + 1)]
+    covariance = np.array(products) / count
     small = np.abs(covariance[1:] / covariance[0])
     small = small < 2 * math.sqrt(math.log10(count) / count)
-    runs = np.convolve(small, np.ones(quiet), "valid") == quiet
-    remembered = int(np.argmax(runs)) if runs.any() else most - quiet
+    runs = np.convolve(small, np.ones(QUIET_LAGS), "valid") == QUIET_LAGS
+    remembered = int(np.argmax(runs)) if runs.any() else most - QUIET_LAGS
     reach = min(2 * max(remembered, 1), most)
     lags = np.arange(-reach, reach + 1)
     weights = np.clip(2 * (1 - np.abs(lags) / reach), 0, 1)  # 1, then down to 0
