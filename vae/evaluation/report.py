@@ -1,12 +1,14 @@
 """What was measured, for a person: tables, and a sheet of the best and the worst."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from vae.evaluation.confidence import MIN_PIECES, Interval, bound_mean
 from vae.images.pixels import limit_size, resize_image
-from vae.images.sheets import make_grid
+from vae.images.sheets import make_grid, stack_pairs
 
 # name in a series -> (as it is called, 1 if more is better or -1, digits)
 COMPARED = {
@@ -37,20 +39,19 @@ class Comparison:
     interval: Interval
     better: str | None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns it as a dictionary that JSON can hold."""
         return {"measure": self.measure, **asdict(self.interval), "better": self.better}
 
 
-def compare(first, second):
-    """Compares two models image by image.
+def compare(
+    first: dict[str, np.ndarray], second: dict[str, np.ndarray]
+) -> list[Comparison]:
+    """Compares two models image by image, in each measure that both have.
 
     Args:
         first, second: what `Judge.series` returned, of the same images in the
             order of time.
-
-    Returns:
-        list of `Comparison`, of what both have.
     """
     found = []
     for name, (_, direction, _) in COMPARED.items():
@@ -62,11 +63,11 @@ def compare(first, second):
     return found
 
 
-def format_summaries(summaries, samples):
+def format_summaries(summaries: list[dict[str, Any]], samples: int) -> list[str]:
     """Returns the lines of a table with one column for each model.
 
     Args:
-        summaries: list of what `Judge.summarise` returned.
+        summaries: what `Judge.summarise` returned.
         samples: codes drawn an image.
     """
     table = [
@@ -81,9 +82,9 @@ def format_summaries(summaries, samples):
         )
     ]
     for name, text, form in LIKENESSES:
-        likeness = [summary[name] or {} for summary in summaries]
+        likeness = [summary[name] for summary in summaries]
         for part in ("mean", "median", "worst"):
-            values = [one.get(part) for one in likeness]
+            values = [one and one[part] for one in likeness]
             if part == "worst":
                 values = [worst and worst[0]["value"] for worst in values]
             cells = [_number(value, form) for value in values]
@@ -101,15 +102,13 @@ def format_summaries(summaries, samples):
     ]
 
 
-def format_details(summary):
+def format_details(summary: dict[str, Any]) -> list[str]:
     """Returns lines on what a table has no room for: names, dimensions, and reasons."""
     lines = []
     for name, text, form in LIKENESSES:
         if summary[name]:
-            worst = [
-                f"{_number(one['value'], form)} {one['name']}"
-                for one in summary[name]["worst"]
-            ]
+            found = summary[name]["worst"]
+            worst = [f"{one['value']:{form}} {one['name']}" for one in found]
             lines.append(f"worst {text}: {'; '.join(worst)}")
     largest = sorted(summary["kl_per_dimension"], reverse=True)
     shown = " ".join(f"{value:.2f}" for value in largest[:SHOWN_DIMENSIONS])
@@ -132,7 +131,7 @@ def format_details(summary):
     return lines
 
 
-def format_nearest(found):
+def format_nearest(found: dict[str, dict[str, float]]) -> list[str]:
     """Returns the lines on how near images come to the frames a model has learnt.
 
     Args:
@@ -149,7 +148,7 @@ def format_nearest(found):
     return lines
 
 
-def format_comparison(comparisons):
+def format_comparison(comparisons: list[Comparison]) -> list[str]:
     """Returns the lines that say which of two models is better, or that none is."""
     lines = ["B less A, with its 95 % interval:"]
     for one in comparisons:
@@ -166,18 +165,18 @@ def format_comparison(comparisons):
     return lines
 
 
-def _conclude(comparisons):
+def _conclude(comparisons: list[Comparison]) -> str:
     better = {one.better for one in comparisons} - {None}
     if not better:
         return "can't tell which is better"
     if len(better) > 1:
         return "each is better in something"
-    open_ones = [COMPARED[c.measure][0] for c in comparisons if c.better is None]
-    but = f"; can't tell by {' and '.join(open_ones)}" if open_ones else ""
+    unsure = [COMPARED[c.measure][0] for c in comparisons if c.better is None]
+    but = f"; can't tell by {' and '.join(unsure)}" if unsure else ""
     return f"{better.pop()} is better{but}"
 
 
-def _number(value, form):
+def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
@@ -189,53 +188,48 @@ class BestAndWorst:
             among the best and one among the worst: frames near it look the same.
     """
 
-    def __init__(self, count):
+    def __init__(self, count: int) -> None:
         self._stretch = -(-count // STRETCHES)
         self._best, self._worst = {}, {}  # stretch -> (score, column)
         self._count, self._pairs = 0, []
 
-    def add(self, scores, rows):
+    def add(self, scores: np.ndarray, images: Sequence[np.ndarray]) -> None:
         """Adds a batch.
 
         Args:
-            scores: (B,). rows: list of uint8 (B, H, W, C), what to show of each image
-                from top to bottom.
+            scores: (B,).
+            images: arrays of uint8 (B, H, W, C), to be shown one above another.
         """
         for kept, keys in ((self._best, -scores), (self._worst, scores)):
             for at, key in enumerate(keys.tolist()):
                 stretch = (self._count + at) // self._stretch
                 if stretch not in kept or key < kept[stretch][0]:
-                    column = [row[at].copy() for row in rows]  # no view of the batch
-                    kept[stretch] = key, column
+                    column = [_bring_near(stack[at]) for stack in images]
+                    kept[stretch] = key, np.concatenate(column)
         self._count += len(scores)
 
-    def add_pairs(self, top, bottom):
-        """Has images shown above others, both uint8 (N, H, W, C), below the rest."""
-        self._pairs.append([top[:SHOWN], bottom[:SHOWN]])
+    def add_pairs(self, top: np.ndarray, bottom: np.ndarray) -> None:
+        """Adds images to be shown above others, both uint8 (N, H, W, C), at the end."""
+        pairs = [
+            [_bring_near(image) for image in part[:SHOWN]] for part in (top, bottom)
+        ]
+        self._pairs.append(stack_pairs(*pairs))
 
-    def draw(self):
+    def draw(self) -> np.ndarray:
         """Returns the sheet: the best, the worst, and the pairs; uint8 (H, W, C)."""
         parts = []
         for kept in (self._best, self._worst):
             ordered = sorted(kept.values(), key=lambda entry: entry[0])
-            columns = [column for _, column in ordered[:SHOWN]]
-            parts.append([np.stack(row) for row in zip(*columns)])
-        drawn = [_draw_rows(part) for part in parts + self._pairs]
+            parts.append(np.stack([column for _, column in ordered[:SHOWN]]))
+        drawn = [make_grid(part, SHOWN) for part in parts + self._pairs]
         gap = np.zeros((GAP, *drawn[0].shape[1:]), np.uint8)
         spaced = [piece for part in drawn for piece in (part, gap)]
         return np.concatenate(spaced[:-1])
 
 
-def _draw_rows(rows):
-    grids = [make_grid(_bring_near(images), SHOWN) for images in rows]
-    return np.concatenate(grids)
-
-
-def _bring_near(images):
-    """Makes small images larger by whole factors and large ones smaller."""
-    height, width = images.shape[1:3]
-    factor = SIDE // max(height, width)
+def _bring_near(image: np.ndarray) -> np.ndarray:
+    """Makes a small image larger by a whole factor, a large one smaller."""
+    factor = SIDE // max(image.shape[:2])
     if factor >= 1:
-        return images.repeat(factor, axis=1).repeat(factor, axis=2)
-    size = limit_size(images.shape, SIDE)
-    return np.stack([resize_image(image, *size) for image in images])
+        return image.repeat(factor, axis=0).repeat(factor, axis=1)
+    return resize_image(image, *limit_size(image.shape, SIDE))
