@@ -3,14 +3,16 @@
 An image leaves six numbers behind, so that memory hardly grows with the file.
 """
 
-import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from vae.checkpoint.directory import restore
 from vae.evaluation.metrics import (
     bits_per_dim,
     count_active,
@@ -25,7 +27,6 @@ from vae.strangers.alignment import MIN_CROPS, limit_of, score_stranger
 
 BATCH = 64
 SEED = 0  # of the codes that are drawn, with an image's row
-IMAGE_MEASURES = ("elbo", "reconstruction", "kl", "weighted", "psnr", "ssim")
 AVERAGED = ("elbo", "reconstruction", "kl", "weighted", "bits", "weighted_bits")
 WORST = 3  # images named for each measure of likeness
 
@@ -50,104 +51,79 @@ class Measured:
     weighted: np.ndarray
 
 
-def load_judge(folder, config, samples):
-    """Returns the `Judge` of a model directory.
-
-    Args:
-        folder: the model directory.
-        config: its `ModelConfig`.
-        samples: codes to draw an image.
-
-    Raises:
-        VaeError: the weights are missing, damaged or of another model.
-    """
-    model = VAE(config)
-    restore(model.arrays, os.path.join(folder, "weights.h5"))
-    return Judge(model, samples)
-
-
 class Judge:
     """Measures images with a model, computing in float32, and adds up what it finds.
 
     Args:
-        model: a `VAE`.
         samples: codes to draw an image.
 
     Attributes:
         count: images added so far.
     """
 
-    def __init__(self, model, samples):
+    def __init__(self, model: VAE, samples: int) -> None:
         self._model, self._samples, self._config = model, samples, model.config
         self._variation = model.variation.numpy()  # (H, W, C), of the actor's pixels
-        images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.float32)
+        images = tf.TensorSpec((None, *self._variation.shape), tf.float32)
         z = tf.TensorSpec((None, model.config.latent_dim), tf.float32)
-        self._encode = tf.function(model.encoder, input_signature=[images])
-        self._decode = tf.function(self._show, input_signature=[z])
-        self._score = tf.function(self._compare, input_signature=[images, z])
-        self._parts = {name: [] for name in IMAGE_MEASURES}
+        self._encode = tf.function(model.encoder, [images])
+        self._decode = tf.function(self._show, [z])
+        self._score = tf.function(self._compare, [images, z])
+        self._parts = defaultdict(list)  # measure -> (B,) of each batch
         self._kl = np.zeros(model.config.latent_dim)
         self._z, self._squares = np.zeros((2, model.config.latent_dim))
-        self._missing = np.zeros(self._variation.shape)
+        self._missing = np.zeros(self._variation.shape, int)  # gray levels
         self.count = 0
 
-    def reconstruct(self, images):
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """Returns uint8 images (B, H, W, C) as they are after encoding and decoding."""
-        parts = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
-        codes = [self._encode(to_float32(part))[0] for part in parts]
+        codes = [self._encode(to_float32(part))[0] for part in _cut(images)]
         return self.decode(np.concatenate(codes))
 
-    def decode(self, z):
+    def decode(self, z: np.ndarray) -> np.ndarray:
         """Returns uint8 images (B, H, W, C) of codes (B, Z)."""
-        parts = [z[at : at + BATCH] for at in range(0, len(z), BATCH)]
-        return np.concatenate([self._decode(part) for part in parts])
+        return np.concatenate([self._decode(part) for part in _cut(z)])
 
-    def measure(self, images, row):
+    def measure(self, images: np.ndarray, row: int) -> Iterator[Measured]:
         """Yields what the model makes of images, a batch at a time.
 
         Args:
             images: uint8 (N, H, W, C).
             row: of the first of them; the codes drawn for an image follow from its own.
-
-        Yields:
-            `Measured`
         """
-        for at in range(0, len(images), BATCH):
-            batch = images[at : at + BATCH]
+        for batch in _cut(images):
             pixels = tf.constant(to_float32(batch))
             z_mean, z_log_var = (part.numpy() for part in self._encode(pixels))
-            rows = range(row + at, row + at + len(batch))
-            reconstruction, weighted = estimate_likelihood(
-                lambda z, pixels=pixels: self._score(pixels, z),
-                z_mean,
-                z_log_var,
-                self._samples,
-                [np.random.default_rng([SEED, each]) for each in rows],
+            rows = range(row, row + len(batch))
+            noises = [np.random.default_rng([SEED, each]) for each in rows]
+            likelihoods = estimate_likelihood(
+                partial(self._score, pixels), z_mean, z_log_var, self._samples, noises
             )
-            decoded = self.decode(z_mean)
-            yield Measured(batch, decoded, z_mean, z_log_var, reconstruction, weighted)
+            yield Measured(batch, self.decode(z_mean), z_mean, z_log_var, *likelihoods)
+            row += len(batch)
 
-    def _show(self, z):
+    def _show(self, z: tf.Tensor) -> tf.Tensor:
         means = to_images(self._config.likelihood, self._model.decoder(z))
         return ops.cast(ops.round(means * 255.0), "uint8")
 
-    def _compare(self, images, z):
+    def _compare(self, images: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         """Log-likelihood (B,) of images given their codes, nats."""
         outputs = self._model.decoder(z)
         likelihood, sigma = self._config.likelihood, self._model.sigma
         return -reconstruction_loss(likelihood, images, outputs, sigma.value)
 
-    def add(self, measured):
+    def add(self, measured: Measured) -> np.ndarray:
         """Adds a batch; returns the PSNR of each of its images (B,)."""
+        images, reconstructed = measured.images, measured.reconstructed
         kl = kl_per_dimension(measured.z_mean, measured.z_log_var)  # (B, Z)
-        decibel = psnr(measured.images, measured.reconstructed)
+        decibel = psnr(images, reconstructed)
         values = {
             "elbo": measured.reconstruction - kl.sum(1),
             "reconstruction": measured.reconstruction,
             "kl": kl.sum(1),
             "weighted": measured.weighted,
             "psnr": decibel,
-            "ssim": ssim(measured.images, measured.reconstructed),
+            "ssim": ssim(images, reconstructed),
         }
         for name, value in values.items():
             self._parts[name].append(value)
@@ -155,12 +131,11 @@ class Judge:
         self._kl += kl.sum(0)
         self._z += z_mean.sum(0)
         self._squares += np.square(z_mean).sum(0)
-        for images, sign in ((measured.images, 1), (measured.reconstructed, -1)):
-            self._missing += sign * images.sum(0, dtype=np.float64) / 255
+        self._missing += images.sum(0, int) - reconstructed.sum(0, int)
         self.count += len(decibel)
         return decibel
 
-    def series(self):
+    def series(self) -> dict[str, np.ndarray]:
         """Returns each image's numbers, name -> (N,), with bits/dim where there are.
 
         SSIM is missing for images that are too small for it, bits for a likelihood that
@@ -176,36 +151,38 @@ class Judge:
                 found[name] = bits
         return found
 
-    def summarise(self, name_row):
+    def summarise(self, name_row: Callable[[int], str]) -> dict[str, Any]:
         """Returns the summary as a dictionary that JSON can hold.
 
         Nats are an image's. Of psnr (dB) and ssim, mean, median and the worst images;
         of all else the mean. What does not exist is None.
 
         Args:
-            name_row: function of a row, the name of its image.
+            name_row: row -> the name of its image.
         """
         series = self.series()
         summary = {"images": self.count, "likelihood": self._config.likelihood}
         for name in AVERAGED:
             summary[name] = float(series[name].mean()) if name in series else None
         for name in ("psnr", "ssim"):
-            summary[name] = None
-            if name in series:
-                summary[name] = _describe(series[name], name_row)
-        z_mean = self._z / self.count
-        variance = self._squares / self.count - z_mean**2
-        summary["latent_dim"] = self._config.latent_dim
-        summary["active_units"] = count_active(variance)
-        summary["kl_per_dimension"] = (self._kl / self.count).tolist()
-        missing = self._missing / self.count
-        score = float(score_stranger(missing, self._variation))
-        summary["stranger_score"] = score if self.count >= MIN_CROPS else None
-        summary["stranger_above"] = limit_of(self.count)
-        return summary
+            found = series.get(name)
+            summary[name] = None if found is None else _describe(found, name_row)
+        variance = self._squares / self.count - np.square(self._z / self.count)
+        score = score_stranger(self._missing / self.count / 255, self._variation)
+        return summary | {
+            "latent_dim": self._config.latent_dim,
+            "active_units": count_active(variance),
+            "kl_per_dimension": (self._kl / self.count).tolist(),
+            "stranger_score": float(score) if self.count >= MIN_CROPS else None,
+            "stranger_above": limit_of(self.count),
+        }
 
 
-def _describe(values, name_row):
+def _cut(array: np.ndarray) -> list[np.ndarray]:
+    return [array[at : at + BATCH] for at in range(0, len(array), BATCH)]
+
+
+def _describe(values: np.ndarray, name_row: Callable[[int], str]) -> dict[str, Any]:
     rows = np.argsort(values, kind="stable")[:WORST].tolist()
     worst = [{"name": name_row(row), "value": float(values[row])} for row in rows]
     mean, median = float(values.mean()), float(np.median(values))

@@ -1,6 +1,8 @@
 """Measures of images against each other, and of codes against a model. numpy only."""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,14 +14,15 @@ LEVELS_APART = 255  # steps between black, 0, and white, 1
 ACTIVE_VARIANCE = 0.01
 
 
-def ssim(images, others):
+def ssim(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Structural similarity of each pair: 1 for equal images.
 
     Wang, Bovik, Sheikh and Simoncelli 2004, with their settings: a Gaussian window of
     sigma 1.5 and 11 pixels a side, wherever it fits into the image, K 0.01 and 0.03,
     and variances of the window itself, not estimates for a population. Of colour
     images, the mean over the channels. scikit-image computes the same with
-    `gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255`.
+    `gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255`;
+    `tf.image.ssim` in float32 is off by up to 6e-4 where patches are flat and bright.
 
     Args:
         images, others: uint8 (N, H, W, C)
@@ -31,10 +34,10 @@ def ssim(images, others):
     if min(height, width) < SSIM_SIDE:
         return np.full(count, np.nan)
     down, across = _window(height).T, _window(width)
-    x, y = (rows.transpose(0, 3, 1, 2).astype(np.float64) for rows in (images, others))
+    x, y = (one.transpose(0, 3, 1, 2).astype(np.float64) for one in (images, others))
 
-    def blur(rows):
-        return down @ rows @ across  # (N, C, H - 10, W - 10)
+    def blur(planes: np.ndarray) -> np.ndarray:
+        return down @ planes @ across  # (N, C, H - 10, W - 10)
 
     mean_x, mean_y = blur(x), blur(y)
     variance_x = blur(x * x) - mean_x**2
@@ -47,18 +50,18 @@ def ssim(images, others):
     return likeness.mean(axis=(1, 2, 3))
 
 
-def _window(length):
+def _window(length: int) -> np.ndarray:
     """A matrix (L, L - 10) that averages a row of pixels in windows that fit in it."""
     offsets = np.arange(-SSIM_REACH, SSIM_REACH + 1)
     weights = np.exp(-0.5 * np.square(offsets / SSIM_SIGMA))
     weights /= weights.sum()
-    matrix = np.zeros((length, length - 2 * SSIM_REACH))
-    for column in range(matrix.shape[1]):
-        matrix[column : column + SSIM_SIDE, column] = weights
-    return matrix
+    shape = length, length - 2 * SSIM_REACH
+    return sum(weight * np.eye(*shape, -at) for at, weight in enumerate(weights))
 
 
-def bits_per_dim(nats, likelihood, dimensions):
+def bits_per_dim(
+    nats: np.ndarray, likelihood: str, dimensions: int
+) -> np.ndarray | None:
     """Turns nats an image into bits a pixel value, of a probability over 256 levels.
 
     A discretized likelihood is such a probability. A Gaussian one is a density over
@@ -68,13 +71,13 @@ def bits_per_dim(nats, likelihood, dimensions):
     what the density puts below black and above white counts as lost.
 
     Args:
-        nats: array or number, negative log-likelihood or negative ELBO, nats an image.
+        nats: (N,), negative log-likelihoods or negative ELBOs.
         likelihood: of the model; see `vae.model.losses.reconstruction_loss`.
         dimensions: H * W * C.
 
     Returns:
-        bits/dim, of the form of `nats`; None for bernoulli, which for gray pixels is
-        not a probability of anything and can't be compared with the others.
+        (N,); None for bernoulli, which for gray pixels is not a probability of anything
+        and can't be compared with the others.
     """
     if likelihood == "bernoulli":
         return None
@@ -82,8 +85,14 @@ def bits_per_dim(nats, likelihood, dimensions):
     return (nats / dimensions + width) / math.log(2)
 
 
-def estimate_likelihood(score, z_mean, z_log_var, samples, noises):
-    """Estimates how probable images are, by codes drawn from the encoder.
+def estimate_likelihood(
+    score: Callable[[np.ndarray], Any],
+    z_mean: np.ndarray,
+    z_log_var: np.ndarray,
+    samples: int,
+    noises: Sequence[np.random.Generator],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates the log-likelihood of images with codes drawn from the posterior.
 
     The reconstruction term of the ELBO is averaged over the samples. The
     importance-weighted bound is Burda, Grosse and Salakhutdinov 2016 (arXiv
@@ -91,12 +100,11 @@ def estimate_likelihood(score, z_mean, z_log_var, samples, noises):
     number of samples, and tends to the log-likelihood.
 
     Args:
-        score: function of codes (B, Z), the log-likelihood (B,) of each image given
-            its code, in nats.
-        z_mean, z_log_var: (B, Z), the encoder's.
+        score: codes (B, Z) -> the log-likelihood (B,) of each image given its code, in
+            nats.
+        z_mean, z_log_var: (B, Z), of the posterior.
         samples: codes an image.
-        noises: a numpy random generator for each image, so that what an image gets
-            depends on no other.
+        noises: one for each image, so that its estimate depends on no other.
 
     Returns:
         reconstruction (B,), the mean log-likelihood given the code, and weighted (B,),
@@ -112,34 +120,22 @@ def estimate_likelihood(score, z_mean, z_log_var, samples, noises):
         total += given
         ratio = np.square(noise) - np.square(z) + z_log_var  # 2 log p(z) / q(z)
         log_weights[:, index] = given + 0.5 * ratio.sum(1)
-    largest = log_weights.max(1)
-    mean = np.exp(log_weights - largest[:, None]).mean(1)
-    return total / samples, largest + np.log(mean)
+    weighted = np.logaddexp.reduce(log_weights, axis=1) - math.log(samples)
+    return total / samples, weighted
 
 
-def kl_per_dimension(z_mean, z_log_var):
-    """Returns the KL divergence from the standard normal, nats, a code's dimensions.
+def kl_per_dimension(z_mean: np.ndarray, z_log_var: np.ndarray) -> np.ndarray:
+    """Returns the KL divergence of each latent dimension, nats, (B, Z) float64.
 
-    Kingma and Welling 2014 (arXiv 1312.6114), appendix B.
-
-    Args:
-        z_mean, z_log_var: (B, Z)
-
-    Returns:
-        (B, Z) float64
+    Of posteriors, both (B, Z), from the standard normal; Kingma and Welling 2014
+    (arXiv 1312.6114), appendix B.
     """
     z_mean, z_log_var = np.float64(z_mean), np.float64(z_log_var)
     return 0.5 * (np.exp(z_log_var) + np.square(z_mean) - 1.0 - z_log_var)
 
 
-def count_active(variance):
-    """Returns how many dimensions of the code say something about the image.
-
-    Burda et al. 2016: those whose `z_mean` varies by more than 0.01.
-
-    Args:
-        variance: (Z,), of `z_mean` over the images.
-    """
+def count_active(variance: np.ndarray) -> int:
+    """Counts the active units (Burda et al. 2016) by the variance (Z,) of `z_mean`."""
     return int(np.count_nonzero(variance > ACTIVE_VARIANCE))
 
 
@@ -155,23 +151,17 @@ class NearestFrames:
         rows, frames: that frame's row, (Q,), and itself, uint8 (Q, H, W, C).
     """
 
-    def __init__(self, images):
+    def __init__(self, images: np.ndarray) -> None:
         self.images = images
-        self._images = images.reshape(len(images), -1).astype(np.float32)  # (Q, P)
-        self._squares = np.vecdot(self._images, self._images)
+        self._flat = images.reshape(len(images), -1).astype(np.float32)  # (Q, P)
         self.distances = np.full(len(images), np.inf)
         self.rows = np.full(len(images), -1)
         self.frames = np.zeros_like(images)
 
-    def look(self, frames, row):
-        """Compares with a batch of frames.
-
-        Args:
-            frames: uint8 (B, H, W, C). row: of the first of them.
-        """
-        flat = frames.reshape(len(frames), -1).astype(np.float32)
-        squares = self._squares[:, None] + np.vecdot(flat, flat)
-        nearest = np.argmin(squares - 2 * self._images @ flat.T, axis=1)  # (Q,)
+    def look(self, frames: np.ndarray, row: int) -> None:
+        """Compares with frames, uint8 (B, H, W, C), the first of which has this row."""
+        flat = frames.reshape(len(frames), -1).astype(np.float32)  # (B, P)
+        nearest = np.argmin(np.vecdot(flat, flat) - 2 * self._flat @ flat.T, axis=1)
         # The nearest is measured again, since the squares above are rounded.
         distances = measure_distance(frames[nearest], self.images)
         better = distances < self.distances
@@ -179,18 +169,17 @@ class NearestFrames:
         self.rows[better] = row + nearest[better]
         self.frames[better] = frames[nearest[better]]
 
+    def summarise(self) -> dict[str, float]:
+        """Returns what was found as a dictionary that JSON can hold."""
+        least = int(np.argmin(self.distances))
+        return {
+            "median": float(np.median(self.distances)),
+            "least": float(self.distances[least]),
+            "row": int(self.rows[least]),
+        }
 
-def measure_distance(images, others):
+
+def measure_distance(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Returns the distance of each pair of uint8 (N, H, W, C), gray levels (N,)."""
     difference = images.astype(np.float32) - others
     return np.sqrt(np.square(difference).mean(axis=(1, 2, 3), dtype=np.float64))
-
-
-def summarise_distances(seeker):
-    """Returns what a `NearestFrames` found as a dictionary that JSON can hold."""
-    least = int(np.argmin(seeker.distances))
-    return {
-        "median": float(np.median(seeker.distances)),
-        "least": float(seeker.distances[least]),
-        "row": int(seeker.rows[least]),
-    }

@@ -1,18 +1,22 @@
 """The run of `evaluate`: every image is shown to every model, then the verdict."""
 
 import os
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
+from vae.checkpoint.directory import restore
 from vae.checkpoint.storage import write_json
-from vae.config import EvaluateConfig
+from vae.config import EvaluateConfig, ModelConfig
+from vae.data.sources import Batch, FileSource, Source
 from vae.errors import VaeError
-from vae.evaluation.judge import load_judge
-from vae.evaluation.metrics import NearestFrames, measure_distance, summarise_distances
+from vae.evaluation.judge import Judge
+from vae.evaluation.metrics import NearestFrames, measure_distance
 from vae.evaluation.report import (
     LABELS,
     BestAndWorst,
@@ -25,6 +29,7 @@ from vae.evaluation.report import (
 from vae.files import printable
 from vae.images.pixels import Target
 from vae.images.sheets import write_png
+from vae.model.network import VAE
 from vae.parallel import map_ordered
 from vae.terminal import list_failures, progress_bar
 
@@ -42,33 +47,34 @@ class Session:
         target: the images' size, as the models take them.
         actor, actor_count: the file that was trained on, and how many of its first
             images were; None and 0 without.
-        json, sheet: files to write, or None. config: how to measure.
+        json, sheet: files to write, or None.
         failed: (name, reason) of what could not be read. count: images so far.
     """
 
-    folders: list
-    models: list
+    folders: list[str]
+    models: list[ModelConfig]
     data: str
-    source: Any
+    source: Source
     target: Target
-    actor: Any
+    actor: FileSource | None
     actor_count: int
     json: str | None
     sheet: str | None
     config: EvaluateConfig
-    failed: list = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
     count: int = 0
 
-    def __post_init__(self):
-        self._judges = [
-            load_judge(folder, model, self.config.samples)
-            for folder, model in zip(self.folders, self.models, strict=True)
-        ]
+    def __post_init__(self) -> None:
+        self._judges = []
+        for folder, config in zip(self.folders, self.models, strict=True):
+            model = VAE(config)
+            restore(model.arrays, os.path.join(folder, "weights.h5"))
+            self._judges.append(Judge(model, self.config.samples))
         self._shown, self._names = BestAndWorst(self.source.count), []
         chosen = np.linspace(0, self.source.count - 1, SAMPLE).astype(int)
         self._chosen, self._sample = set(chosen.tolist()), []
 
-    def run(self):
+    def run(self) -> int:
         """Measures, prints, writes what was asked for; returns the exit status.
 
         Raises:
@@ -89,20 +95,20 @@ class Session:
         list_failures(self.failed, self.source.count)
         return 1 if self.failed else 0
 
-    def _measure_all(self):
-        with progress_bar(self.source.count, "evaluate") as bar:
-            with closing(self._read(self.source)) as batches:
-                for batch in batches:
-                    self._measure(batch, bar)
-                    self.failed += batch.failed
-                    bar.update(len(batch.failed))
+    def _measure_all(self) -> None:
+        bar = progress_bar(self.source.count, "evaluate")
+        with bar, self._read(self.source) as batches:
+            for batch in batches:
+                self._measure(batch, bar)
+                self.failed += batch.failed
+                bar.update(len(batch.failed))
 
-    def _read(self, source):
-        """Yields the batches of a source, reading a little ahead."""
+    def _read(self, source: Source) -> closing[Iterator[Batch]]:
+        """Opens the batches of a source, which is read a little ahead."""
         load = partial(source.load, target=self.target)
-        return map_ordered(load, source.units(self.target))
+        return closing(map_ordered(load, source.units(self.target)))
 
-    def _measure(self, batch, bar):
+    def _measure(self, batch: Batch, bar: tqdm) -> None:
         streams = [judge.measure(batch.images, self.count) for judge in self._judges]
         if os.path.isdir(self.data):
             self._names += batch.names
@@ -110,38 +116,37 @@ class Session:
             judged = zip(self._judges, parts, strict=True)
             decibels = [judge.add(part) for judge, part in judged]
             images = parts[0].images
-            rows = range(self.count, self.count + len(images))
             score = decibels[0] - (decibels[1] if len(decibels) > 1 else 0)
             self._shown.add(score, [images, *(part.reconstructed for part in parts)])
+            rows = range(self.count, self.count + len(images))
             chosen = [at for at, row in enumerate(rows) if row in self._chosen]
             self._sample += [images[at].copy() for at in chosen]  # no view of the batch
             self.count += len(images)
             bar.update(len(images))
 
-    def _describe(self):
+    def _describe(self) -> dict[str, Any]:
         """Prints the tables; returns what they say as a dictionary for JSON."""
         print(f"{printable(self.data)}: {self.count} images, {self.target.describe()}")
         summaries = [judge.summarise(self._name) for judge in self._judges]
-        names = [f"{printable(folder)}" for folder in self.folders]
-        verdict = {"data": printable(self.data), "samples": self.config.samples}
+        names, samples = map(printable, self.folders), self.config.samples
         named = list(zip(names, summaries, strict=True))
-        verdict["models"] = [{"model": name, **summary} for name, summary in named]
-        for line in format_summaries(summaries, self.config.samples):
-            print(line)
+        models = [{"model": name, **summary} for name, summary in named]
+        verdict = {"data": printable(self.data), "samples": samples, "models": models}
+        print("\n".join(format_summaries(summaries, samples)))
         for label, (name, summary) in zip(LABELS, named, strict=False):
-            print(f"{label}: {name}" if len(names) > 1 else f"model: {name}")
+            print(f"{label if len(named) > 1 else 'model'}: {name}")
             print("\n".join(f"  {line}" for line in format_details(summary)))
-        if len(names) > 1:
+        if len(named) > 1:
             found = compare(*(judge.series() for judge in self._judges))
             verdict["comparison"] = [one.to_dict() for one in found]
             print("\n".join(format_comparison(found)))
         return verdict
 
-    def _seek_frames(self):
-        """Finds the training frames nearest to what the models draw, and says how near.
+    def _seek_frames(self) -> dict[str, dict[str, float]]:
+        """Finds the training frames nearest to what the models draw; prints how near.
 
         Returns:
-            dict for JSON: name of a group of images -> distances, gray levels.
+            for JSON: name of a group of images -> distances, gray levels.
         """
         drawn = {}
         for label, judge, model in zip(LABELS, self._judges, self.models, strict=False):
@@ -151,29 +156,28 @@ class Session:
             drawn[name] = judge, NearestFrames(judge.decode(z))
         own = NearestFrames(np.stack(self._sample))
         self._pass_frames([own, *(seeker for _, seeker in drawn.values())])
-        found = {"these images": summarise_distances(own)}
+        found = {"these images": own.summarise()}
         for name, (judge, seeker) in drawn.items():
             reconstructed = judge.reconstruct(seeker.frames)
             learnt = float(np.median(measure_distance(seeker.frames, reconstructed)))
-            found[name] = summarise_distances(seeker) | {"reconstructed": learnt}
+            found[name] = seeker.summarise() | {"reconstructed": learnt}
             self._shown.add_pairs(seeker.images, seeker.frames)
         print("\n".join(format_nearest(found)))
         return found
 
-    def _pass_frames(self, seekers):
-        row = 0
-        with progress_bar(self.actor_count, "seek") as bar:
-            with closing(self._read(self.actor)) as batches:
-                for batch in batches:
-                    frames = batch.images[: self.actor_count - row]
-                    if not len(frames):  # what follows was held out
-                        break
-                    for seeker in seekers:
-                        seeker.look(frames, row)
-                    row += len(frames)
-                    bar.update(len(frames))
+    def _pass_frames(self, seekers: Iterable[NearestFrames]) -> None:
+        row, bar = 0, progress_bar(self.actor_count, "seek")
+        with bar, self._read(self.actor) as batches:
+            for batch in batches:
+                frames = batch.images[: self.actor_count - row]
+                if not len(frames):  # what follows was held out
+                    break
+                for seeker in seekers:
+                    seeker.look(frames, row)
+                row += len(frames)
+                bar.update(len(frames))
 
-    def _name(self, row):
+    def _name(self, row: int) -> str:
         if self._names:
             return self._names[row]
         batch = self.source.load(range(row, row + 1), self.target)
