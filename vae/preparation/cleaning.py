@@ -19,6 +19,7 @@ MIN_IMAGES = 8  # fewer have no typical face to differ from
 DEVIATION_SCALE = 1.4826  # makes a median deviation a standard one, of a Gaussian
 MIN_DEVIATION = 0.5  # gray levels; a set of equal images has none
 BLOCK = 512  # thumbnails compared at a time
+Show = Callable[[range], Iterable[int]]  # wraps the list of blocks in a progress bar
 
 
 def measure_images(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +52,7 @@ def find_bad(
     config: PrepareConfig,
     first: int,
     dropped: Collection[str],
-    show: Callable[[range], Iterable[int]] = iter,
+    show: Show = iter,
 ) -> dict[str, dict[int, int | None]]:
     """Searches a set of images for those that look bad.
 
@@ -61,7 +62,6 @@ def find_bad(
         first: rows before it are compared with, and never found.
         dropped: kinds that will be dropped; no image counts as a copy of one that is
             dropped for another reason.
-        show: wraps the list of blocks, to show progress.
 
     Returns:
         duplicates, blurred and outliers -> rows that look bad, in order, each with the
@@ -104,11 +104,7 @@ def _list_rows(bad: np.ndarray, first: int) -> list[int]:
 
 
 def find_duplicates(
-    thumbnails: np.ndarray,
-    distance: float,
-    first: int,
-    gone: np.ndarray,
-    show: Callable[[range], Iterable[int]] = iter,
+    thumbnails: np.ndarray, rms: float, first: int, gone: np.ndarray, show: Show = iter
 ) -> list[tuple[int, int]]:
     """Returns (row, earlier row) for each image that nearly equals an earlier one.
 
@@ -117,11 +113,11 @@ def find_duplicates(
 
     Args:
         thumbnails: uint8 (N, 256).
-        distance: root mean square of the difference, in gray levels.
-        first, show: as in `find_bad`.
+        rms: root mean square of the difference, in gray levels.
+        first: as in `find_bad`.
         gone: bool (N,), rows to leave out.
     """
-    limit = distance**2 * THUMBNAIL_BYTES
+    limit = rms**2 * THUMBNAIL_BYTES
     kept, copies = np.empty(0, int), []
     for start in show(range(0, len(thumbnails), BLOCK)):
         rows = np.flatnonzero(~gone[start : start + BLOCK]) + start

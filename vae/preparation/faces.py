@@ -85,8 +85,7 @@ def crop_face(
 def find_similarity(points: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Returns the turn, scale and shift, (2, 3), that bring two points to two places.
 
-    Args:
-        points, places: (2, 2); the points must differ.
+    Both are (2, 2); the points must differ.
     """
     turn = complex(*(places[1] - places[0])) / complex(*(points[1] - points[0]))
     matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
@@ -115,12 +114,8 @@ def cut_picture(
     if shrink > 1:
         picture = picture.reduce(shrink)
         matrix = matrix * [shrink, shrink, 1]
-    return picture.transform(
-        (width, height),
-        Image.Transform.AFFINE,
-        invert(matrix).ravel(),
-        Image.Resampling.BICUBIC,
-    )
+    back, bicubic = invert(matrix).ravel(), Image.Resampling.BICUBIC
+    return picture.transform((width, height), Image.Transform.AFFINE, back, bicubic)
 
 
 def is_installed() -> bool:

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress, islice
@@ -70,13 +70,14 @@ class Pipeline:
             VaeError: no image could be used, or the file can't be written.
         """
         stop = _Stop(self.output)
-        with signals_to(stop.on_signal), self._create() as writer:
+        with signals_to(stop.later), self._create() as writer:
             measures, failed, faceless = self._fill(writer, stop)
             if writer.count == self._count_old():
                 list_failures(failed, verb="used")
                 reason = "no face was found" if faceless else "no image could be read"
                 raise VaeError(f"{printable(self.output)}: not written, since {reason}")
-            with stop.at_once():
+            with signals_to(stop.now):
+                stop.check()
                 show = partial(watch, text="compare")
                 limits = self.config, self._count_old(), self.sheets
                 found = find_bad(*measures, *limits, show)
@@ -98,11 +99,7 @@ class Pipeline:
         return ImageWriter(self.output, self.target.shape, self.compression)
 
     def _fill(self, writer: ImageWriter, stop: "_Stop") -> tuple[list, list, int]:
-        """Writes all images.
-
-        Returns:
-            ([thumbnails, sharpness], failures, number of pictures without a face)
-        """
+        """Writes all images; returns measures, failures, and how many had no face."""
         sources = [self.old, *self.sources] if self.old else self.sources
         counts = [source.count for source in sources]
         total = None if None in counts else sum(counts)
@@ -195,13 +192,16 @@ class _Stop:
     """Ctrl-C and SIGTERM, answered where HDF5 is not in the middle of something."""
 
     def __init__(self, output: str) -> None:
-        self._output, self._number, self._waits = output, None, True
+        self._output, self._number = output, None
 
-    def on_signal(self, number: int, _: FrameType | None) -> None:
-        """Remembers a signal; within `at_once`, stops the run."""
+    def later(self, number: int, _: FrameType | None) -> None:
+        """Has a signal stop the run at the next `check`."""
         self._number = number
-        if not self._waits:
-            self.check()
+
+    def now(self, number: int, frame: FrameType | None) -> None:
+        """Has a signal stop the run wherever it is."""
+        self.later(number, frame)
+        self.check()
 
     def check(self) -> None:
         """Raises `StoppedError` if a signal has come."""
@@ -209,27 +209,13 @@ class _Stop:
             name = printable(self._output)
             raise StoppedError(f"{name}: stopped, left as it was", self._number)
 
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """While this lasts, a signal stops the run wherever it is."""
-        self._waits = False
-        try:
-            self.check()
-            yield
-        finally:
-            self._waits = True
-
 
 def _read_names(writer: ImageWriter, rows: Iterable[int]) -> list[str]:
     return [writer.read(row, row + 1)[1][0] for row in islice(rows, NAMES_SHOWN)]
 
 
 def _draw_sheet(writer: ImageWriter, rows: dict[int, int | None]) -> np.ndarray:
-    """Draws images that are dropped; a duplicate, below the image it is a copy of.
-
-    Args:
-        rows: row -> the row it copies, or None; at least one.
-    """
+    """Draws images that are dropped; a duplicate, below the image it is a copy of."""
     count = min(len(rows), SHEET_IMAGES)
     chosen = np.array(list(rows))[np.linspace(0, len(rows) - 1, count).astype(int)]
     images = _read_small(writer, chosen)
