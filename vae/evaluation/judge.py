@@ -13,13 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from vae.evaluation.metrics import (
-    bits_per_dim,
-    count_active,
-    estimate_likelihood,
-    kl_per_dimension,
-    ssim,
-)
+from vae.evaluation import metrics
 from vae.images.pixels import psnr, to_float32
 from vae.model.losses import reconstruction_loss, to_images
 from vae.model.network import VAE
@@ -67,11 +61,10 @@ class Judge:
         images = tf.TensorSpec((None, *self._variation.shape), tf.float32)
         z = tf.TensorSpec((None, model.config.latent_dim), tf.float32)
         self._encode = tf.function(model.encoder, [images])
-        self._decode = tf.function(self._show, [z])
-        self._score = tf.function(self._compare, [images, z])
+        self._decode = tf.function(self._render, [z])
+        self._score = tf.function(self._log_likelihood, [images, z])
         self._parts = defaultdict(list)  # measure -> (B,) of each batch
-        self._kl = np.zeros(model.config.latent_dim)
-        self._z, self._squares = np.zeros((2, model.config.latent_dim))
+        self._sums = np.zeros((3, model.config.latent_dim))  # KL, z_mean, its square
         self._missing = np.zeros(self._variation.shape, int)  # gray levels
         self.count = 0
 
@@ -96,18 +89,18 @@ class Judge:
             z_mean, z_log_var = (part.numpy() for part in self._encode(pixels))
             rows = range(row, row + len(batch))
             noises = [np.random.default_rng([SEED, each]) for each in rows]
-            likelihoods = estimate_likelihood(
+            likelihoods = metrics.estimate_likelihood(
                 partial(self._score, pixels), z_mean, z_log_var, self._samples, noises
             )
             yield Measured(batch, self.decode(z_mean), z_mean, z_log_var, *likelihoods)
             row += len(batch)
 
-    def _show(self, z: tf.Tensor) -> tf.Tensor:
+    def _render(self, z: tf.Tensor) -> tf.Tensor:
         means = to_images(self._config.likelihood, self._model.decoder(z))
         return ops.cast(ops.round(means * 255.0), "uint8")
 
-    def _compare(self, images: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        """Log-likelihood (B,) of images given their codes, nats."""
+    def _log_likelihood(self, images: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+        """Of images given their codes: (B,), nats."""
         outputs = self._model.decoder(z)
         likelihood, sigma = self._config.likelihood, self._model.sigma
         return -reconstruction_loss(likelihood, images, outputs, sigma.value)
@@ -115,7 +108,7 @@ class Judge:
     def add(self, measured: Measured) -> np.ndarray:
         """Adds a batch; returns the PSNR of each of its images (B,)."""
         images, reconstructed = measured.images, measured.reconstructed
-        kl = kl_per_dimension(measured.z_mean, measured.z_log_var)  # (B, Z)
+        kl = metrics.kl_per_dimension(measured.z_mean, measured.z_log_var)  # (B, Z)
         decibel = psnr(images, reconstructed)
         values = {
             "elbo": measured.reconstruction - kl.sum(1),
@@ -123,14 +116,12 @@ class Judge:
             "kl": kl.sum(1),
             "weighted": measured.weighted,
             "psnr": decibel,
-            "ssim": ssim(images, reconstructed),
+            "ssim": metrics.ssim(images, reconstructed),
         }
         for name, value in values.items():
             self._parts[name].append(value)
         z_mean = measured.z_mean.astype(np.float64)
-        self._kl += kl.sum(0)
-        self._z += z_mean.sum(0)
-        self._squares += np.square(z_mean).sum(0)
+        self._sums += [kl.sum(0), z_mean.sum(0), np.square(z_mean).sum(0)]
         self._missing += images.sum(0, int) - reconstructed.sum(0, int)
         self.count += len(decibel)
         return decibel
@@ -146,7 +137,7 @@ class Judge:
             del found["ssim"]
         size = self._variation.size
         for name, bound in (("bits", "elbo"), ("weighted_bits", "weighted")):
-            bits = bits_per_dim(-found[bound], self._config.likelihood, size)
+            bits = metrics.bits_per_dim(-found[bound], self._config.likelihood, size)
             if bits is not None:
                 found[name] = bits
         return found
@@ -167,12 +158,12 @@ class Judge:
         for name in ("psnr", "ssim"):
             found = series.get(name)
             summary[name] = None if found is None else _describe(found, name_row)
-        variance = self._squares / self.count - np.square(self._z / self.count)
+        kl, z_mean, squares = self._sums / self.count
         score = score_stranger(self._missing / self.count / 255, self._variation)
         return summary | {
             "latent_dim": self._config.latent_dim,
-            "active_units": count_active(variance),
-            "kl_per_dimension": (self._kl / self.count).tolist(),
+            "active_units": metrics.count_active(squares - np.square(z_mean)),
+            "kl_per_dimension": kl.tolist(),
             "stranger_score": float(score) if self.count >= MIN_CROPS else None,
             "stranger_above": limit_of(self.count),
         }
@@ -185,5 +176,5 @@ def _cut(array: np.ndarray) -> list[np.ndarray]:
 def _describe(values: np.ndarray, name_row: Callable[[int], str]) -> dict[str, Any]:
     rows = np.argsort(values, kind="stable")[:WORST].tolist()
     worst = [{"name": name_row(row), "value": float(values[row])} for row in rows]
-    mean, median = float(values.mean()), float(np.median(values))
-    return {"mean": mean, "median": median, "worst": worst}
+    median = float(np.median(values))
+    return {"mean": float(values.mean()), "median": median, "worst": worst}

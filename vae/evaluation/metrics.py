@@ -59,9 +59,7 @@ def _window(length: int) -> np.ndarray:
     return sum(weight * np.eye(*shape, -at) for at, weight in enumerate(weights))
 
 
-def bits_per_dim(
-    nats: np.ndarray, likelihood: str, dimensions: int
-) -> np.ndarray | None:
+def bits_per_dim(nats: np.ndarray, likelihood: str, size: int) -> np.ndarray | None:
     """Turns nats an image into bits a pixel value, of a probability over 256 levels.
 
     A discretized likelihood is such a probability. A Gaussian one is a density over
@@ -73,7 +71,7 @@ def bits_per_dim(
     Args:
         nats: (N,), negative log-likelihoods or negative ELBOs.
         likelihood: of the model; see `vae.model.losses.reconstruction_loss`.
-        dimensions: H * W * C.
+        size: H * W * C.
 
     Returns:
         (N,); None for bernoulli, which for gray pixels is not a probability of anything
@@ -82,7 +80,7 @@ def bits_per_dim(
     if likelihood == "bernoulli":
         return None
     width = math.log(LEVELS_APART) if likelihood == "gaussian" else 0.0
-    return (nats / dimensions + width) / math.log(2)
+    return (nats / size + width) / math.log(2)
 
 
 def estimate_likelihood(
@@ -142,11 +140,8 @@ def count_active(variance: np.ndarray) -> int:
 class NearestFrames:
     """Finds, for each of a few images, the nearest of many frames.
 
-    Args:
-        images: uint8 (Q, H, W, C).
-
     Attributes:
-        images: as given.
+        images: uint8 (Q, H, W, C).
         distances: (Q,), gray levels, to the nearest frame so far.
         rows, frames: that frame's row, (Q,), and itself, uint8 (Q, H, W, C).
     """

@@ -15,17 +15,10 @@ from vae.checkpoint.storage import write_json
 from vae.config import EvaluateConfig, ModelConfig
 from vae.data.sources import Batch, FileSource, Source
 from vae.errors import VaeError
+from vae.evaluation import report
 from vae.evaluation.judge import Judge
 from vae.evaluation.metrics import NearestFrames, measure_distance
-from vae.evaluation.report import (
-    LABELS,
-    BestAndWorst,
-    compare,
-    format_comparison,
-    format_details,
-    format_nearest,
-    format_summaries,
-)
+from vae.evaluation.report import LABELS
 from vae.files import printable
 from vae.images.pixels import Target
 from vae.images.sheets import write_png
@@ -42,12 +35,10 @@ class Session:
     """One run of `evaluate`: all that is kept of the images while they pass by.
 
     Attributes:
-        folders, models: the one or two model directories, and what they hold.
+        folders, models: the one or two model directories, and their configs.
         data, source: path of the images, and where they are read from.
-        target: the images' size, as the models take them.
         actor, actor_count: the file that was trained on, and how many of its first
             images were; None and 0 without.
-        json, sheet: files to write, or None.
         failed: (name, reason) of what could not be read. count: images so far.
     """
 
@@ -70,7 +61,7 @@ class Session:
             model = VAE(config)
             restore(model.arrays, os.path.join(folder, "weights.h5"))
             self._judges.append(Judge(model, self.config.samples))
-        self._shown, self._names = BestAndWorst(self.source.count), []
+        self._shown, self._names = report.BestAndWorst(self.source.count), []
         chosen = np.linspace(0, self.source.count - 1, SAMPLE).astype(int)
         self._chosen, self._sample = set(chosen.tolist()), []
 
@@ -80,7 +71,12 @@ class Session:
         Raises:
             VaeError: no image could be read, or a file can't be written.
         """
-        self._measure_all()
+        bar = progress_bar(self.source.count, "evaluate")
+        with bar, self._read(self.source) as batches:
+            for batch in batches:
+                self._measure(batch, bar)
+                self.failed += batch.failed
+                bar.update(len(batch.failed))
         if not self.count:
             list_failures(self.failed, self.source.count)
             raise VaeError(f"{printable(self.data)}: no image could be read")
@@ -94,14 +90,6 @@ class Session:
             write_json(self.json, verdict)
         list_failures(self.failed, self.source.count)
         return 1 if self.failed else 0
-
-    def _measure_all(self) -> None:
-        bar = progress_bar(self.source.count, "evaluate")
-        with bar, self._read(self.source) as batches:
-            for batch in batches:
-                self._measure(batch, bar)
-                self.failed += batch.failed
-                bar.update(len(batch.failed))
 
     def _read(self, source: Source) -> closing[Iterator[Batch]]:
         """Opens the batches of a source, which is read a little ahead."""
@@ -132,22 +120,18 @@ class Session:
         named = list(zip(names, summaries, strict=True))
         models = [{"model": name, **summary} for name, summary in named]
         verdict = {"data": printable(self.data), "samples": samples, "models": models}
-        print("\n".join(format_summaries(summaries, samples)))
+        print("\n".join(report.format_summaries(summaries, samples)))
         for label, (name, summary) in zip(LABELS, named, strict=False):
             print(f"{label if len(named) > 1 else 'model'}: {name}")
-            print("\n".join(f"  {line}" for line in format_details(summary)))
+            print("\n".join(f"  {line}" for line in report.format_details(summary)))
         if len(named) > 1:
-            found = compare(*(judge.series() for judge in self._judges))
+            found = report.compare(*(judge.series() for judge in self._judges))
             verdict["comparison"] = [one.to_dict() for one in found]
-            print("\n".join(format_comparison(found)))
+            print("\n".join(report.format_comparison(found)))
         return verdict
 
     def _seek_frames(self) -> dict[str, dict[str, float]]:
-        """Finds the training frames nearest to what the models draw; prints how near.
-
-        Returns:
-            for JSON: name of a group of images -> distances, gray levels.
-        """
+        """Prints how near training frames come to images; returns it for JSON."""
         drawn = {}
         for label, judge, model in zip(LABELS, self._judges, self.models, strict=False):
             rng = np.random.default_rng(SEED)
@@ -162,7 +146,7 @@ class Session:
             learnt = float(np.median(measure_distance(seeker.frames, reconstructed)))
             found[name] = seeker.summarise() | {"reconstructed": learnt}
             self._shown.add_pairs(seeker.images, seeker.frames)
-        print("\n".join(format_nearest(found)))
+        print("\n".join(report.format_nearest(found)))
         return found
 
     def _pass_frames(self, seekers: Iterable[NearestFrames]) -> None:
