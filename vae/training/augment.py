@@ -29,34 +29,34 @@ MOUTH_ROWS, MOUTH_REACH = (0.60, 0.74), 0.18  # from none to all of it; half its
 class Dice:
     """Random numbers that follow from (seed, step) and the order of the throws."""
 
-    def __init__(self, seed, step):
+    def __init__(self, seed: int, step: tf.Tensor | int) -> None:
         self._seed, self._step, self._throw = seed, step, 1000
 
-    def _key(self):
+    def _key(self) -> tf.Tensor:
         self._throw += 1
         return tf.stack([self._seed + 7919 * self._throw, self._step])
 
-    def uniform(self, *shape):
+    def uniform(self, *shape: tf.Tensor | int) -> tf.Tensor:
         """Uniform in 0..1, float32."""
         return tf.random.stateless_uniform(shape, self._key())
 
-    def normal(self, *shape):
+    def normal(self, *shape: tf.Tensor | int) -> tf.Tensor:
         """Standard normal, float32."""
         return tf.random.stateless_normal(shape, self._key())
 
-    def happens(self, share, *shape):
+    def happens(self, share: float, *shape: tf.Tensor | int) -> tf.Tensor:
         """1.0 with probability `share`, else 0.0."""
         return tf.cast(self.uniform(*shape) < share, tf.float32)
 
 
-def augment(images, amount, seed, step):
+def augment(
+    images: tf.Tensor, amount: str, seed: int, step: tf.Tensor | int
+) -> tf.Tensor:
     """Returns images (B, H, W, C) float32, some of them changed.
 
     Args:
-        images: (B, H, W, C) float32.
         amount: none; light: mirrored, and a few joined; full: more joined, some with
             another's eye, bent, and some with the mouth moved aside.
-        seed, step: integers that all randomness follows from.
     """
     if amount == "none":
         return images
@@ -76,30 +76,23 @@ def augment(images, amount, seed, step):
     return _bend(images, points, aside)
 
 
-def augment_fully(images, seed, step):
+def augment_fully(images: np.ndarray, seed: int, step: int) -> np.ndarray:
     """Returns what `augment` makes of an array, with all that it can do."""
     return augment(images, "full", seed, step).numpy()
 
 
-def _compiled(change):
-    """Makes one loop over the pixels of a dozen operations that each take one."""
-    return tf.function(change, jit_compile=True, autograph=False)
-
-
-@_compiled
-def _flip(images, flip):
+# Compiled, a dozen operations that each loop over the pixels take one loop.
+@tf.function(jit_compile=True, autograph=False)
+def _flip(images: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
     """Mirrors the images whose `flip` (B, 1, 1, 1) is 1."""
     return images + flip * (images[:, :, ::-1] - images)
 
 
-@_compiled
-def _join(images, seam, joined):
-    """Puts the lower half of another image of the batch under some.
+@tf.function(jit_compile=True, autograph=False)
+def _join(images: tf.Tensor, seam: tf.Tensor, joined: tf.Tensor) -> tf.Tensor:
+    """Gives images whose `joined` is 1 the lower half of another one of the batch.
 
-    Args:
-        images: (B, H, W, C).
-        seam: where the halves meet, as a share of the height, (B, 1, 1, 1).
-        joined: 1 for the images that get another half, else 0, (B, 1, 1, 1).
+    The halves meet at `seam`, a share of the height; both are (B, 1, 1, 1).
     """
     height = images.shape[1]
     rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
@@ -108,14 +101,9 @@ def _join(images, seam, joined):
     return images + lower * (tf.roll(images, 1, axis=0) - images)
 
 
-@_compiled
-def _swap_eye(images, swapped):
-    """Gives some faces the right eye, with its brow, of another image of the batch.
-
-    Args:
-        images: (B, H, W, C).
-        swapped: 1 for the images that get another eye, else 0, (B, 1, 1, 1).
-    """
+@tf.function(jit_compile=True, autograph=False)
+def _swap_eye(images: tf.Tensor, swapped: tf.Tensor) -> tf.Tensor:
+    """Gives images whose `swapped` (B, 1, 1, 1) is 1 another's right eye and brow."""
     height, width = images.shape[1:3]
     across, down = EYE_SOFTNESS
     above = EYE_ROW - (np.arange(height, dtype="f4")[:, None] + 0.5) / height
@@ -125,23 +113,20 @@ def _swap_eye(images, swapped):
     return images + swapped * share[..., None] * (other - images)
 
 
-@_compiled
-def _bend(images, points, aside):
+@tf.function(jit_compile=True, autograph=False)
+def _bend(images: tf.Tensor, points: tf.Tensor, aside: tf.Tensor) -> tf.Tensor:
     """Moves features smoothly: brows, the corners of a mouth, all of it aside.
 
     Args:
-        images: (B, H, W, C).
         points: how far control points move down and right, as a share of the size,
             (B, P, P, 2).
         aside: how far to the right mouths are taken from, as a share of the width,
             (B, 1, 1).
     """
     count, height, width, channels = tf.shape(images)[0], *images.shape[1:]
-    spread = [
-        tf.constant(cubic_matrix(side, CONTROL_POINTS), tf.float32)
-        for side in (height, width)
-    ]
-    moved = tf.einsum("hp,wq,bpqk->bhwk", *spread, points)  # (B, H, W, 2)
+    down = tf.constant(cubic_matrix(height, CONTROL_POINTS), tf.float32)
+    across = tf.constant(cubic_matrix(width, CONTROL_POINTS), tf.float32)
+    moved = tf.einsum("hp,wq,bpqk->bhwk", down, across, points)  # (B, H, W, 2)
     rows = tf.range(height, dtype=tf.float32)[:, None] + moved[..., 0] * height
     moved_across = moved[..., 1] + aside * _find_mouth(height, width)
     columns = tf.range(width, dtype=tf.float32) + moved_across * width
@@ -153,7 +138,7 @@ def _bend(images, points, aside):
     corner += tf.range(count)[:, None, None] * (height * width)
     flat = tf.reshape(images, (-1, channels))
 
-    def pixels(offset):
+    def pixels(offset: int) -> tf.Tensor:
         return tf.gather(flat, corner + offset)  # (B, H, W, C)
 
     across, down = (columns - left)[..., None], (rows - above)[..., None]
@@ -162,8 +147,8 @@ def _bend(images, points, aside):
     return top + down * (low - top)
 
 
-def _find_mouth(height, width):
-    """How far each pixel (H, W) goes with a mouth that moves, 0..1."""
+def _find_mouth(height: int, width: int) -> np.ndarray:
+    """How far each pixel (H, W) moves with the mouth, 0..1."""
     rows = (np.arange(height, dtype="f4")[:, None] + 0.5) / height
     columns = (np.arange(width, dtype="f4") + 0.5) / width
     start, end = MOUTH_ROWS

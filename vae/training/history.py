@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -23,12 +24,11 @@ GRID_LINES = 4
 OUTLIERS = 0.05  # share of the worst values, at the start of a run, left off the axis
 
 
-def write_history(folder, history):
-    """Writes the table and the chart.
+def write_history(folder: str, history: list[dict[str, Any]]) -> None:
+    """Writes the table and the chart into a folder.
 
     Args:
-        folder: where history.csv and history.png go.
-        history: list of dicts, one an epoch, all with the same keys.
+        history: one row an epoch, all with the same keys.
 
     Raises:
         VaeError: one can't be written.
@@ -41,20 +41,12 @@ def write_history(folder, history):
     write_png(os.path.join(folder, "history.png"), draw_history(history))
 
 
-def draw_history(history):
-    """Draws one panel for each measure; training is blue, held out is orange.
+def draw_history(history: list[dict[str, Any]]) -> np.ndarray:
+    """Draws the rows of history.csv, one panel for each measure, as uint8 (H, W, 3).
 
-    Args:
-        history: list of dicts, one an epoch, as in history.csv.
-
-    Returns:
-        uint8 (H, W, 3)
+    Training is blue, held out is orange.
     """
-    panels = [
-        (title, names)
-        for title, names in PANELS
-        if any(name in history[-1] for name in names)
-    ]
+    panels = [panel for panel in PANELS if history[-1].keys() & set(panel[1])]
     picture = Image.new("RGB", (WIDTH, PANEL * len(panels) + MARGIN // 2), "white")
     draw = ImageDraw.Draw(picture)
     for number, (title, names) in enumerate(panels):
@@ -65,7 +57,7 @@ def draw_history(history):
 def _draw_panel(draw, top, title, names, history):
     curves = {
         colour: [row[name] for row in history]
-        for name, colour in zip(names, (TRAIN, HELD_OUT))
+        for name, colour in zip(names, (TRAIN, HELD_OUT), strict=True)
         if name in history[-1]
     }
     values = np.concatenate(list(curves.values()))
@@ -81,11 +73,12 @@ def _draw_panel(draw, top, title, names, history):
 
 
 def _points(box, curve, low, high):
+    """Returns where in a box a curve goes, [(x, y), ...], cut off at low and high."""
     left, top, right, bottom = box
     curve = np.repeat(curve, 2) if len(curve) == 1 else curve
-    share = (np.clip(curve, low, high) - low) / (high - low)
-    points = zip(np.linspace(left, right, len(curve)), bottom - share * (bottom - top))
-    return [(float(x), float(y)) for x, y in points if np.isfinite(y)]
+    x = np.linspace(left, right, len(curve))
+    y = np.interp(curve, (low, high), (bottom, top))
+    return np.column_stack([x, y])[np.isfinite(y)].ravel().tolist()
 
 
 def _draw_grid(draw, box, low, high, epochs):

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 from vae.config import ModelConfig, TrainConfig
 from vae.errors import RefusedError
@@ -25,15 +26,15 @@ class Progress:
     step: int = 0
     epoch: int = 0
     step_in_epoch: int = 0
-    sums: dict = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
-    history: list = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    history: list[dict[str, Any]] = field(default_factory=list)
     best: float | None = None
     best_epoch: int = 0
     seconds: float = 0.0
 
     @classmethod
-    def from_dict(cls, values):
-        """Builds it from a dictionary that may come from an untrusted file.
+    def from_dict(cls, values: Any) -> Self:
+        """Builds it from what may come from an untrusted file.
 
         Raises:
             RefusedError: a value is missing, unknown, or of another kind or range.
@@ -45,9 +46,8 @@ class Progress:
         for name in COUNTERS:
             if type(values[name]) is not int or not 0 <= values[name] < 2**53:
                 raise _bad(name, values[name], "a count")
-        for name in ("seconds", "best"):
-            allowed = (float, int, type(None)) if name == "best" else (float, int)
-            if type(values[name]) not in allowed:
+        for name, others in (("seconds", ()), ("best", (type(None),))):
+            if type(values[name]) not in (float, int, *others):
                 raise _bad(name, values[name], "a number")
         _check_numbers("sums", values["sums"])
         if set(values["sums"]) != set(PARTS):
@@ -56,7 +56,7 @@ class Progress:
         return cls(**values)
 
 
-def _check_history(history, epoch, best_epoch):
+def _check_history(history: Any, epoch: int, best_epoch: int) -> None:
     """Refuses a history that has not one row of numbers an epoch, in order."""
     if not isinstance(history, list) or len(history) != epoch:
         raise _bad("history", history, f"{epoch} rows")
@@ -68,7 +68,7 @@ def _check_history(history, epoch, best_epoch):
             raise _bad(f"row {number} of history", sorted(row), "the next epoch")
 
 
-def _check_numbers(name, values):
+def _check_numbers(name: str, values: Any) -> None:
     """Refuses anything but a dictionary of names -> numbers."""
     if not isinstance(values, dict):
         raise _bad(name, values, "names and numbers")
@@ -77,22 +77,21 @@ def _check_numbers(name, values):
             raise _bad(name, value, "a number")
 
 
-def _bad(name, found, expected):
+def _bad(name: str, found: Any, expected: Any) -> RefusedError:
     return RefusedError(f"progress: {name} {found!r:.80} found, {expected} expected")
 
 
-def read_state(checkpoint, state):
-    """Returns (`ModelConfig`, `TrainConfig`, `Progress`) of a checkpoint.
-
-    Args:
-        checkpoint: its folder. state: what its state.json holds; may be hostile.
+def read_state(
+    checkpoint: str, state: dict[str, Any]
+) -> tuple[ModelConfig, TrainConfig, Progress]:
+    """Reads what the state.json of a checkpoint holds, which may be hostile.
 
     Raises:
         RefusedError: a value is of another kind or out of range.
     """
     kinds = {"model": ModelConfig, "config": TrainConfig, "progress": Progress}
     try:
-        return [kind.from_dict(state.get(name)) for name, kind in kinds.items()]
+        return tuple(kind.from_dict(state.get(name)) for name, kind in kinds.items())
     except RefusedError as error:
         path = os.path.join(checkpoint, "state.json")
         raise RefusedError(f"{printable(path)}: {error}") from None
