@@ -2,7 +2,7 @@
 
 import os
 import platform
-from types import SimpleNamespace
+from typing import Any
 
 import h5py
 import keras
@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from vae import __version__
-from vae.checkpoint.directory import restore, save_checkpoint
+from vae.checkpoint.directory import save_checkpoint
 from vae.checkpoint.model_files import write_model_files
-from vae.checkpoint.storage import SCHEMA, pack_arrays
+from vae.checkpoint.storage import SCHEMA, pack_arrays, unpack_arrays
 from vae.data.arrays import sample_images
 from vae.errors import VaeError
 from vae.files import printable
@@ -24,6 +24,7 @@ from vae.strangers.reader import fit_reader
 from vae.training.augment import augment_fully
 from vae.training.history import write_history
 from vae.training.progress import Progress
+from vae.training.trainer import Images, Trainer
 
 PREVIEW_IMAGES = 8
 BEST = "best/"  # before the names of the best epoch's arrays in a checkpoint
@@ -34,34 +35,38 @@ class Recorder:
 
     Args:
         output: the model directory.
-        trainer: a `vae.training.trainer.Trainer`.
-        images: training images, uint8 (N, H, W, C), or a stand-in for them.
+        images: of the training, uint8 (N, H, W, C).
         data_description: the form and the fingerprint of the data, for metadata.
     """
 
-    def __init__(self, output, trainer, images, data_description):
+    def __init__(
+        self, output: str, trainer: Trainer, images: Images, data_description: dict
+    ) -> None:
         self._output, self._trainer, self._images = output, trainer, images
         self._model, self._config = trainer.model, trainer.config
         self._data_description = data_description
         self._best = {}  # name -> array, of the best epoch
         self._exported = 0  # the epoch whose weights were written last
 
-    def begin(self, progress):
+    def begin(self, progress: Progress) -> None:
         """Starts the network at the actor's average image, and saves step 0."""
         self._model.start_from(*measure_pixels(sample_images(self._images)))
         self.keep_best()
         self.save(progress)
 
-    def restore(self, checkpoint, state):
-        """Takes over the arrays of a checkpoint; returns its `Progress`.
+    def restore(self, checkpoint: str, state: dict) -> Progress:
+        """Takes over the arrays of a checkpoint; returns its progress.
 
         Raises:
             VaeError: the arrays are damaged, or the counters don't fit each other.
         """
-        best = {f"{BEST}{name}": _hold(v) for name, v in self._model.arrays.items()}
+        variables = self._trainer.arrays
+        wanted = variables | {f"{BEST}{n}": v for n, v in self._model.arrays.items()}
         path = os.path.join(checkpoint, "arrays.h5")
-        restore(self._trainer.arrays | best, path)
-        self._best = {name.removeprefix(BEST): one.array for name, one in best.items()}
+        found = unpack_arrays(path, {name: v.shape for name, v in wanted.items()})
+        for name, variable in variables.items():
+            variable.assign(found[name])
+        self._best = {name: found[f"{BEST}{name}"] for name in self._model.arrays}
         progress = Progress.from_dict(state["progress"])
         done = progress.epoch * self._trainer.batches + progress.step_in_epoch
         if progress.step != done:
@@ -71,12 +76,12 @@ class Recorder:
             self.write_history(progress)
         return progress
 
-    def keep_best(self):
+    def keep_best(self) -> None:
         """Takes the weights as they are for those of the best epoch."""
         arrays = self._model.arrays
         self._best = {name: variable.numpy() for name, variable in arrays.items()}
 
-    def save(self, progress):
+    def save(self, progress: Progress) -> None:
         """Saves the state, and the best model so far as the one that others load."""
         arrays = {name: v.numpy() for name, v in self._trainer.arrays.items()}
         arrays |= {f"{BEST}{name}": array for name, array in self._best.items()}
@@ -90,8 +95,8 @@ class Recorder:
         if progress.best_epoch:
             self._export_best(progress)
 
-    def _export_best(self, progress):
-        """Writes what `sample` and `reconstruct` load, where the best is a new one."""
+    def _export_best(self, progress: Progress) -> None:
+        """Writes what other commands load, with the arrays if the best is a new one."""
         contents = None
         if self._exported != progress.best_epoch:
             actor = Actor(self._model.config, self._best)
@@ -104,7 +109,7 @@ class Recorder:
         write_model_files(self._output, self._describe(progress), contents)
         self._exported = progress.best_epoch
 
-    def _describe(self, progress):
+    def _describe(self, progress: Progress) -> dict[str, Any]:
         """Returns what metadata.json says of the best epoch."""
         return {
             "schema": SCHEMA,
@@ -117,22 +122,19 @@ class Recorder:
             "versions": {
                 "vae": __version__,
                 "python": platform.python_version(),
-                "tensorflow": tf.__version__,
-                "keras": keras.__version__,
-                "numpy": np.__version__,
-                "h5py": h5py.__version__,
+                **{each.__name__: each.__version__ for each in (tf, keras, np, h5py)},
             },
         }
 
-    def export_saved_model(self):
+    def export_saved_model(self) -> None:
         """Writes the best epoch as a TensorFlow SavedModel."""
         write_saved_model(self._model.config, self._best, self._output)
 
-    def write_history(self, progress):
+    def write_history(self, progress: Progress) -> None:
         """Writes the table and the chart of all epochs."""
         write_history(self._output, progress.history)
 
-    def write_preview(self, held_out, epoch):
+    def write_preview(self, held_out: np.ndarray, epoch: int) -> None:
         """Draws a few held-out images above their reconstructions."""
         chosen = np.linspace(0, len(held_out) - 1, PREVIEW_IMAGES).astype(int)
         images = held_out[np.unique(chosen)]
@@ -142,10 +144,3 @@ class Recorder:
         digits = max(4, len(str(self._config.epochs)))
         name = f"epoch-{epoch:0{digits}}.png"
         write_png(os.path.join(self._output, "previews", name), sheet)
-
-
-def _hold(variable):
-    """Returns what takes an array where a variable is expected."""
-    held = SimpleNamespace(shape=variable.shape, array=None)
-    held.assign = lambda array: setattr(held, "array", array)
-    return held

@@ -4,17 +4,20 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from types import FrameType
 
 import keras
+import numpy as np
 from tqdm import tqdm
 
+from vae.config import ModelConfig, TrainConfig
 from vae.errors import StoppedError, VaeError
 from vae.files import printable
 from vae.model.network import VAE
 from vae.terminal import progress_bar, signals_to
 from vae.training.progress import Progress
 from vae.training.recorder import Recorder
-from vae.training.trainer import Trainer, dtype_policy, fit, resolve_precision
+from vae.training.trainer import Images, Trainer, dtype_policy, fit, resolve_precision
 
 PREVIEWS = 10  # a run, evenly spread
 
@@ -24,13 +27,20 @@ class Session:
 
     Args:
         output: the model directory, locked.
-        model: a `ModelConfig`. config: a `TrainConfig`.
-        images: training images, uint8 (N, H, W, C), or a stand-in too large to hold.
+        images: of the training, uint8 (N, H, W, C).
         held_out: uint8 (M, H, W, C), or None.
         data_description: the form and the fingerprint of the data, for metadata.
     """
 
-    def __init__(self, output, model, config, images, held_out, data_description):
+    def __init__(
+        self,
+        output: str,
+        model: ModelConfig,
+        config: TrainConfig,
+        images: Images,
+        held_out: np.ndarray | None,
+        data_description: dict,
+    ) -> None:
         precision = resolve_precision(config.precision)
         self.output, self.images, self.held_out = output, images, held_out
         self.config = replace(config, precision=precision)
@@ -39,10 +49,9 @@ class Session:
         self.trainer = Trainer(self.model, self.config, len(images))
         self.recorder = Recorder(output, self.trainer, images, data_description)
         self.progress = Progress()
-        self._signal = None
-        self._decibel = None
+        self._signal = self._decibel = None
 
-    def run(self, checkpoint=None, state=None):
+    def run(self, checkpoint: str | None = None, state: dict | None = None) -> None:
         """Trains to the end, from the beginning or from a checkpoint.
 
         Args:
@@ -52,15 +61,21 @@ class Session:
             StoppedError: a signal came; the state is saved.
             VaeError: the loss is not finite, or something can't be written.
         """
-        headline = self._headline()
+        form = self.model.config
+        headline = (
+            f"{len(self.images)} images of {form.width} x {form.height},"
+            f" {0 if self.held_out is None else len(self.held_out)} held out,"
+            f" {self.trainer.batches} steps an epoch,"
+            f" computing in {self.config.precision}"
+        )
         if state is None:
             self.recorder.begin(self.progress)
         else:
             self.progress = self.recorder.restore(checkpoint, state)
             headline += f", going on from step {self.progress.step}"
         self._say(headline)
-        self._saved = self._started = time.monotonic()
-        self._earlier = self.progress.seconds
+        self._saved = time.monotonic()
+        self._started = self._saved - self.progress.seconds
         total = self.trainer.batches * self.config.epochs
         steps = {"initial": self.progress.step, "unit": "step", "delay": 0}
         with signals_to(self._on_signal), progress_bar(total, None, **steps) as bar:
@@ -68,7 +83,7 @@ class Session:
             self._train()
         self._finish()
 
-    def _train(self):
+    def _train(self) -> None:
         """Takes the steps that are left; a failed one leaves the last good state."""
         try:
             fit(self.trainer, self.progress, self.images, self.held_out, self)
@@ -79,7 +94,7 @@ class Session:
             saved = f"{error} (the run is saved at step {self.progress.step})"
             raise VaeError(saved) from error  # a bad image as well, which is refused
 
-    def _finish(self):
+    def _finish(self) -> None:
         """Saves the last state and exports the best one."""
         self._save()
         self._say("exporting the best epoch")
@@ -90,13 +105,13 @@ class Session:
             epoch, decibel = self.progress.best_epoch, best["val_psnr"]
             print(f"best epoch: {epoch}, held-out PSNR {decibel:.2f} dB")
 
-    def on_step(self, losses):
+    def on_step(self, losses: dict[str, float]) -> None:
         """Moves the bar; saves and stops when a signal came, saves when it is time."""
-        self.progress.seconds = self._earlier + time.monotonic() - self._started
+        self.progress.seconds = time.monotonic() - self._started
         shown = f"loss {losses['loss']:.0f} kl {losses['kl_loss']:.1f}"
         if self._decibel is not None:
             shown += f" held-out {self._decibel:.2f} dB"
-        epoch = min(self.progress.epoch + 1, self.config.epochs)
+        epoch = self.progress.epoch + 1
         self._bar.set_description(f"epoch {epoch}/{self.config.epochs}", refresh=False)
         self._bar.set_postfix_str(shown, refresh=False)
         self._bar.update()
@@ -110,47 +125,33 @@ class Session:
         if time.monotonic() - self._saved > 60 * self.config.checkpoint_minutes:
             self._save()
 
-    def on_epoch(self, row, improved):
+    def on_epoch(self, row: dict[str, float], improved: bool) -> None:
         """Prints the epoch's line; writes the history and, now and then, a preview."""
         self._decibel = row.get("val_psnr")
         if improved:
             self.recorder.keep_best()
-        self._say(describe_epoch(row, self.config.epochs, improved))
+        epochs = self.config.epochs
+        line = (
+            f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.1f} = reconstruction"
+            f" {row['reconstruction_loss']:.1f} + KL {row['kl_loss']:.1f}"
+        )
+        if self._decibel is not None:
+            line += f"  held-out {row['val_loss']:.1f}, {self._decibel:.2f} dB"
+            line += "  best" if improved else ""
+        self._say(line)
         self.recorder.write_history(self.progress)
-        every = max(1, self.config.epochs // PREVIEWS)
-        last = row["epoch"] == self.config.epochs
-        if self.held_out is not None and (row["epoch"] % every == 0 or last):
+        due = row["epoch"] % max(1, epochs // PREVIEWS) == 0 or row["epoch"] == epochs
+        if self.held_out is not None and due:
             self.recorder.write_preview(self.held_out, row["epoch"])
 
-    def _save(self):
+    def _save(self) -> None:
         self.recorder.save(self.progress)
         self._saved = time.monotonic()
 
-    def _on_signal(self, number, frame):
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signal = number
         for each in (signal.SIGINT, signal.SIGTERM):  # a second one stops at once
             signal.signal(each, signal.SIG_DFL)
 
-    def _say(self, line):
+    def _say(self, line: str) -> None:
         tqdm.write(line, file=sys.stderr)
-
-    def _headline(self):
-        config, held_out = self.model.config, self.held_out
-        return (
-            f"{len(self.images)} images of {config.width} x {config.height},"
-            f" {0 if held_out is None else len(held_out)} held out,"
-            f" {self.trainer.batches} steps an epoch,"
-            f" computing in {self.config.precision}"
-        )
-
-
-def describe_epoch(row, epochs, improved):
-    """Returns the one line that is printed for an epoch; losses in nats an image."""
-    line = (
-        f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.1f} = reconstruction"
-        f" {row['reconstruction_loss']:.1f} + KL {row['kl_loss']:.1f}"
-    )
-    if "val_psnr" in row:
-        line += f"  held-out {row['val_loss']:.1f}, {row['val_psnr']:.2f} dB"
-        line += "  best" if improved else ""
-    return line

@@ -5,17 +5,22 @@ the learning rate all follow from integers, so a resumed run needs arrays and a 
 """
 
 import math
-import platform
+from pathlib import Path
+from typing import Protocol
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops, optimizers
 
+from vae.config import TrainConfig
+from vae.data.arrays import StoredImages
 from vae.data.batches import count_batches, cut_batches
 from vae.errors import VaeError
 from vae.model.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
+from vae.model.network import VAE
 from vae.training.augment import augment
-from vae.training.progress import PARTS
+from vae.training.progress import PARTS, Progress
 
 WARMUP_STEPS = 50
 FINAL_RATE = 0.01  # of the peak, at the end of the cosine
@@ -23,26 +28,20 @@ CLIP_NORM = 1.0  # of the gradient of the loss a pixel value
 SIGMA_MEMORY = 0.99  # of the running noise level that validation and saving use
 EVALUATION_BATCH = 128
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+Images = np.ndarray | StoredImages  # uint8 (N, H, W, C)
 
 
-def resolve_precision(precision):
+def resolve_precision(precision: str) -> str:
     """Returns float32 or bfloat16; auto: bfloat16 if the hardware computes in it."""
     if precision != "auto":
         return precision
-    if tf.config.list_physical_devices("GPU"):
-        return "bfloat16"
-    return "bfloat16" if BFLOAT16_FLAGS & _cpu_flags() else "float32"
+    cpu = Path("/proc/cpuinfo")  # of Linux
+    flags = cpu.read_text("ascii", "replace").split() if cpu.exists() else ()
+    fast = tf.config.list_physical_devices("GPU") or BFLOAT16_FLAGS.intersection(flags)
+    return "bfloat16" if fast else "float32"
 
 
-def _cpu_flags():
-    if platform.system() != "Linux":
-        return set()
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-        lines = [line for line in file if line.startswith("flags")]
-    return set(lines[0].split()) if lines else set()
-
-
-def dtype_policy(precision):
+def dtype_policy(precision: str) -> str:
     """Returns the Keras policy of a resolved precision; weights are always float32."""
     return "mixed_bfloat16" if precision == "bfloat16" else "float32"
 
@@ -51,12 +50,10 @@ class Trainer:
     """A model, its optimizer, and the compiled step and evaluation.
 
     Args:
-        model: a `vae.model.network.VAE`.
-        config: a `TrainConfig`.
         count: training images an epoch.
     """
 
-    def __init__(self, model, config, count):
+    def __init__(self, model: VAE, config: TrainConfig, count: int) -> None:
         self.model, self.config = model, config
         self.batches = count_batches(count, config.batch_size)
         self.optimizer = optimizers.Adam(global_clipnorm=CLIP_NORM)
@@ -71,21 +68,17 @@ class Trainer:
         self._evaluate = tf.function(self._measure, [images], autograph=False)
 
     @property
-    def arrays(self):
+    def arrays(self) -> dict[str, keras.Variable]:
         """Name -> variable, of all that a checkpoint holds."""
         found = {f"model/{name}": v for name, v in self.model.arrays.items()}
-        for index, variable in enumerate(self.optimizer.variables):
-            found[f"optimizer/{index:03}/{variable.name}"] = variable
-        return found
+        own = enumerate(self.optimizer.variables)
+        return found | {f"optimizer/{index:03}/{v.name}": v for index, v in own}
 
-    def train_step(self, images, progress):
-        """Takes one optimizer step.
+    def train_step(self, images: np.ndarray, progress: Progress) -> dict[str, float]:
+        """Takes one optimizer step; returns its `PARTS`, nats an image.
 
         Args:
             images: uint8 (B, H, W, C).
-
-        Returns:
-            dict of the batch's `PARTS`, nats an image.
 
         Raises:
             VaeError: the loss or a gradient is not finite; the weights are as before.
@@ -98,9 +91,9 @@ class Trainer:
                 f"--learning-rate: the loss is not finite at step {progress.step} with"
                 f" {self.config.learning_rate:g}; lower it and train again"
             )
-        return dict(zip(PARTS, values))
+        return dict(zip(PARTS, values, strict=True))
 
-    def learning_rate(self, step):
+    def learning_rate(self, step: int) -> float:
         """The rate at a step: a linear warm-up, then a cosine down to a hundredth."""
         total = self.batches * self.config.epochs
         cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
@@ -108,7 +101,7 @@ class Trainer:
         warmup = min(WARMUP_STEPS, max(1, total // 10))
         return self.config.learning_rate * decay * min(1.0, (step + 1) / warmup)
 
-    def beta(self, progress):
+    def beta(self, progress: Progress) -> float:
         """The weight of the KL term; it is full after `kl_warmup` epochs."""
         if not self.config.kl_warmup:
             return self.config.beta
@@ -116,17 +109,17 @@ class Trainer:
         return self.config.beta * min(1.0, done / self.config.kl_warmup)
 
     def _train(self, images, step, rate, beta):
+        config, variables = self.config, self.model.trainable_variables
         images = ops.cast(images, "float32") / 255.0  # (B, H, W, C)
-        images = augment(images, self.config.augment, self.config.seed, step)
-        variables = self.model.trainable_variables
+        images = augment(images, config.augment, config.seed, step)
         with tf.GradientTape() as tape:
             z_mean, z_log_var = self.model.encoder(images, training=True)  # (B, Z)
-            noise = tf.random.stateless_normal(
-                tf.shape(z_mean), [self.config.seed, step]
-            )
+            noise = tf.random.stateless_normal(tf.shape(z_mean), [config.seed, step])
             z = z_mean + ops.exp(0.5 * z_log_var) * noise
             outputs = self.model.decoder(z, training=True)  # (B, H, W, C)
-            sigma = tf.stop_gradient(self._batch_sigma(images, outputs))
+            means = to_images(self.model.config.likelihood, outputs)
+            sigma = optimal_sigma(ops.mean(ops.square(images - means)))
+            sigma = tf.stop_gradient(sigma)
             parts = self._parts(images, outputs, z_mean, z_log_var, sigma, beta)
             scaled = parts[0] / self._pixels
         gradients = tape.gradient(scaled, variables)
@@ -142,18 +135,15 @@ class Trainer:
 
         return tf.cond(healthy, update, lambda: [part * np.nan for part in parts])
 
-    def _batch_sigma(self, images, outputs):
-        means = to_images(self.model.config.likelihood, outputs)
-        return optimal_sigma(ops.mean(ops.square(images - means)))
-
     def _parts(self, images, outputs, z_mean, z_log_var, sigma, beta):
+        """The mean of each of `PARTS` over a batch, nats an image."""
         likelihood = self.model.config.likelihood
-        reconstruction = reconstruction_loss(likelihood, images, outputs, sigma)
-        reconstruction = ops.mean(reconstruction)
+        losses = reconstruction_loss(likelihood, images, outputs, sigma)  # (B,)
+        reconstruction = ops.mean(losses)
         kl = ops.mean(kl_loss(z_mean, z_log_var))
         return [reconstruction + beta * kl, reconstruction, kl]
 
-    def _measure(self, images):
+    def _measure(self, images: tf.Tensor) -> list[tf.Tensor]:
         images = ops.cast(images, "float32") / 255.0
         z_mean, z_log_var = self.model.encoder(images, training=False)
         outputs = self.model.decoder(z_mean, training=False)
@@ -165,41 +155,43 @@ class Trainer:
         decibel = -10.0 * ops.log10(ops.maximum(error, 1e-10))
         return [*parts, ops.mean(decibel)]
 
-    def evaluate(self, images):
-        """Measures images through `z_mean`, with the full beta.
+    def evaluate(self, images: np.ndarray) -> dict[str, float]:
+        """Measures images, uint8 (N, H, W, C), through `z_mean`, with the full beta.
 
-        Args:
-            images: uint8 (N, H, W, C)
-
-        Returns:
-            dict of the `PARTS`, nats an image, and psnr, dB; means over the images.
+        Returns the means of the `PARTS`, nats an image, and of psnr, dB.
         """
         totals = np.zeros(len(PARTS) + 1)
         for start in range(0, len(images), EVALUATION_BATCH):
             batch = images[start : start + EVALUATION_BATCH]
             values = [float(value) for value in self._evaluate(batch)]
-            totals += np.array(values) * len(batch)
-        return dict(zip((*PARTS, "psnr"), (totals / len(images)).tolist()))
+            totals += np.multiply(values, len(batch))
+        means = (totals / len(images)).tolist()
+        return dict(zip((*PARTS, "psnr"), means, strict=True))
 
 
-def fit(trainer, progress, images, held_out, callback):
+class Callback(Protocol):
+    """What `fit` calls after each step and epoch; raising ends the training."""
+
+    def on_step(self, losses: dict[str, float]) -> None: ...
+
+    def on_epoch(self, row: dict[str, float], improved: bool) -> None: ...
+
+
+def fit(
+    trainer: Trainer,
+    progress: Progress,
+    images: Images,
+    held_out: np.ndarray | None,
+    callback: Callback,
+) -> None:
     """Trains from where `progress` is to the last epoch, or until `callback` raises.
 
-    Args:
-        images: training images, uint8 (N, H, W, C), or `vae.data.arrays.StoredImages`.
-        held_out: uint8 (M, H, W, C), or None.
-        callback: has `on_step(losses)`, `on_epoch(row, improved)`; either may raise.
+    Held-out images are uint8 (M, H, W, C).
     """
     config = trainer.config
     while progress.epoch < config.epochs and not out_of_patience(config, progress):
-        batches = cut_batches(
-            images,
-            config.batch_size,
-            config.seed,
-            progress.epoch,
-            progress.step_in_epoch,
-        )
-        for batch in batches:
+        place = progress.epoch, progress.step_in_epoch
+        for batch in cut_batches(images, config.batch_size, config.seed, *place):
             losses = trainer.train_step(batch, progress)
             progress.step += 1
             progress.step_in_epoch += 1
@@ -210,7 +202,7 @@ def fit(trainer, progress, images, held_out, callback):
         callback.on_epoch(row, improved)
 
 
-def out_of_patience(config, progress):
+def out_of_patience(config: TrainConfig, progress: Progress) -> bool:
     """Whether the held-out loss has not improved for `patience` epochs."""
     return 0 < config.patience <= progress.epoch - progress.best_epoch
 
@@ -220,14 +212,14 @@ def _end_epoch(trainer, progress, held_out):
     row = {"epoch": progress.epoch + 1, "step": progress.step}
     row["learning_rate"] = trainer.learning_rate(progress.step - 1)
     row |= {name: progress.sums[name] / trainer.batches for name in PARTS}
+    judged = None
     if held_out is not None:
         measured = trainer.evaluate(held_out)
         row |= {f"val_{name}": value for name, value in measured.items()}
-    row["seconds"] = round(progress.seconds, 1)
-    judged = None
-    if held_out is not None:  # only probabilities of 256 levels are comparable in nats
+        # Only probabilities of 256 levels are comparable in nats.
         bits = trainer.model.config.likelihood == "discretized"
         judged = row["val_loss"] if bits else -row["val_psnr"]
+    row["seconds"] = round(progress.seconds, 1)
     improved = judged is None or progress.best is None or judged < progress.best
     progress.epoch += 1
     progress.step_in_epoch = 0
