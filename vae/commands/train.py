@@ -19,6 +19,7 @@ from vae.checkpoint.directory import (
 )
 from vae.config import (
     CHANGEABLE_ON_RESUME,
+    MAX_SIDE,
     MIN_SIDE,
     ModelConfig,
     TrainConfig,
@@ -127,11 +128,11 @@ def _open(path, config, requested):
 def _complete_size(requested, width, height):
     """Returns the size asked for; with one side alone, images keep their shape."""
     wide, high = requested.get("width"), requested.get("height")
-    if wide is None and high is not None:
-        wide = max(MIN_SIDE, round(high * width / height))
-    if high is None and wide is not None:
-        high = max(MIN_SIDE, round(wide * height / width))
-    return {"width": wide or width, "height": high or height}
+    scale = (wide / width if wide else 0) or (high / height if high else 1)
+    sides = [
+        min(max(round(scale * side), MIN_SIDE), MAX_SIDE) for side in (width, height)
+    ]
+    return {"width": wide or sides[0], "height": high or sides[1]}
 
 
 def _open_validation(path, config, model):

@@ -14,7 +14,7 @@ from vae.config import ModelConfig, TrainConfig
 from vae.errors import StoppedError, VaeError
 from vae.files import printable
 from vae.model.network import VAE
-from vae.terminal import progress_bar, signals_to
+from vae.terminal import STOPS, progress_bar, signals_to
 from vae.training.progress import Progress
 from vae.training.recorder import Recorder
 from vae.training.trainer import Images, Trainer, dtype_policy, fit, resolve_precision
@@ -150,8 +150,9 @@ class Session:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signal = number
-        for each in (signal.SIGINT, signal.SIGTERM):  # a second one stops at once
-            signal.signal(each, signal.SIG_DFL)
+        for each in STOPS:  # a second one stops at once
+            if signal.getsignal(each) == self._on_signal:
+                signal.signal(each, signal.SIG_DFL)
 
     def _say(self, line: str) -> None:
         tqdm.write(line, file=sys.stderr)
