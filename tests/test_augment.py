@@ -7,6 +7,8 @@ import tensorflow as tf
 from vae.training import augment as augmentation
 from vae.training.augment import augment
 
+pytestmark = pytest.mark.tensorflow
+
 RNG = np.random.default_rng(0)
 
 

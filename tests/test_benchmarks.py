@@ -35,11 +35,11 @@ from benchmarks.turns import (
     take_medians,
     take_turns,
 )
+from tests.files import ROOT
 from vae.data.arrays import load_images
 from vae.data.batches import cut_batches
 from vae.data.hdf5 import ImageFile
 
-ROOT = Path(__file__).resolve().parents[1]
 RATE, SECONDS = Figure("rate", "img/s", "more"), Figure("seconds", "s", "less")
 
 

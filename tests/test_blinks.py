@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from strangers import Stranger
 
+from tests.actors import Stranger
 from vae.config import ReconstructConfig
 from vae.images.pixels import measure_pixels
 from vae.model.latent import LatentStatistics

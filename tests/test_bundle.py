@@ -6,9 +6,9 @@ import pickle
 
 import numpy as np
 import pytest
-from test_checkpoint import DAMAGES, MANY, Faults, Killed
-from test_latent import PLAIN
 
+from tests.actors import PLAIN
+from tests.faults import DAMAGES, MANY, Code, Faults, Killed
 from vae.checkpoint.model_files import NAMES, verify_model_files, write_model_files
 from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
@@ -101,13 +101,6 @@ def test_row_51_arrays_that_are_no_file_are_refused(make, model, refused):
     (model / "weights.h5").unlink()
     make(model / "weights.h5")
     assert refused("sample model").startswith("model/weights.h5: not a regular file; t")
-
-
-class Code:
-    """Leaves a mark when it is unpickled."""
-
-    def __reduce__(self):
-        return os.mkdir, ("executed",)
 
 
 def test_row_51_a_pickle_is_never_loaded(model, refused):

@@ -1,105 +1,15 @@
 """Checkpoints: whole or not at all, verified when found, and nothing else touched."""
 
-import errno
 import os
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from vae.checkpoint.directory import find_checkpoint, restore, save_checkpoint, sweep
+from tests.checkpoints import load, names_in, save
+from tests.faults import DAMAGES, MANY, Faults, Killed
+from vae.checkpoint.directory import restore, save_checkpoint, sweep
 from vae.errors import RefusedError, VaeError
-
-MANY = 40  # more calls than one save makes
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing after it reaches the disk."""
-
-
-class Faults:
-    """Counts the calls that change the disk; one fails, or all from that one on."""
-
-    def __init__(self, patch, fatal_call, kill):
-        self.calls, self.fatal_call, self.kill = 0, fatal_call, kill
-        names = ("fsync", "rename", "replace", "makedirs", "unlink")
-        for module, name in [*((os, name) for name in names), (shutil, "rmtree")]:
-            patch.setattr(module, name, self.wrap(getattr(module, name)))
-        patch.setattr("builtins.open", self.open_file)
-
-    def strike(self):
-        """Counts one call; raises when it is the one."""
-        self.calls += 1
-        late = self.kill and self.calls > self.fatal_call
-        if late or self.calls == self.fatal_call:
-            raise Killed if self.kill else OSError(errno.ENOSPC, "No space left")
-
-    def wrap(self, function):
-        """Returns a function that may fail before it does anything."""
-
-        def call(*arguments, **settings):
-            self.strike()
-            return function(*arguments, **settings)
-
-        return call
-
-    def open_file(self, path, mode="r", *arguments, **settings):
-        """Opens a file; one to be written may fail, and so may its first half."""
-        if not set(mode) & set("wxa"):
-            return OPEN(path, mode, *arguments, **settings)
-        self.strike()
-        file = OPEN(path, mode, *arguments, **settings)
-        write = file.write
-
-        def write_parts(content):
-            write(content[: len(content) // 2])
-            file.flush()
-            self.strike()
-            write(content[len(content) // 2 :])
-
-        return Wrapped(file, write_parts)
-
-
-OPEN = open
-
-
-class Wrapped:
-    """A file with another `write`."""
-
-    def __init__(self, file, write):
-        self.file, self.write = file, write
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.file.close()
-
-    def __getattr__(self, name):
-        return getattr(self.file, name)
-
-
-def save(output, step, tag=None):
-    """Saves a checkpoint whose state and array both hold `tag`."""
-    tag = step if tag is None else tag
-    save_checkpoint(output, step, {"a/w": np.full((3, 2), tag)}, {"tag": tag})
-
-
-def load(output):
-    """Returns the tag of the newest whole checkpoint, and what was passed over."""
-    warnings = []
-    folder, state = find_checkpoint(output, warnings.append)
-    held = SimpleNamespace(shape=(3, 2))
-    held.assign = lambda array: setattr(held, "array", array)
-    restore({"a/w": held}, os.path.join(folder, "arrays.h5"))
-    assert (held.array == state["tag"]).all()
-    return state["tag"], warnings
-
-
-def names_in(output):
-    """Returns the names of all there is in the folder of checkpoints."""
-    return sorted(os.listdir(os.path.join(output, "checkpoints")))
 
 
 def test_what_is_saved_is_found_and_restored(tmp_path):
@@ -174,24 +84,6 @@ def check_outcome(output, step, kill, reported):
     return tag
 
 
-def flip(path):
-    """Changes one bit in the middle of a file."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def cut(path):
-    """Takes the last byte off a file."""
-    os.truncate(path, path.stat().st_size - 1)
-
-
-def empty(path):
-    """Leaves a file without content."""
-    os.truncate(path, 0)
-
-
-DAMAGES = {"flip": flip, "cut": cut, "missing": os.unlink, "empty": empty}
 FILES = ("arrays.h5", "state.json", "MANIFEST.json")
 
 

@@ -7,8 +7,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT
 
+from tests.files import ROOT
 from vae import __version__, cli
 from vae.cli import build_parser
 from vae.config import ModelConfig, SampleConfig, TrainConfig

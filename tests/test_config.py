@@ -4,8 +4,9 @@ import json
 from dataclasses import fields
 
 import pytest
-from conftest import make_faces, write_h5
 
+from tests.drawing import make_faces
+from tests.files import write_h5
 from vae.config import ModelConfig, SampleConfig, TrainConfig
 from vae.errors import RefusedError
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from pictures import encode
 from PIL import Image
 
+from tests.drawing import encode
 from vae.config import ModelConfig
 from vae.data import arrays as stream
 from vae.data.arrays import read_crops

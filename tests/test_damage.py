@@ -6,8 +6,8 @@ import zlib
 
 import numpy as np
 import pytest
-from pictures import chunk, encode, levels, noise, raw_png
 
+from tests.drawing import chunk, encode, levels, noise, raw_png
 from vae.errors import RefusedError
 from vae.images import reading as decoder
 from vae.images.reading import ImageError, find_images, read_image

@@ -3,8 +3,9 @@
 import h5py
 import numpy as np
 import pytest
-from conftest import make_faces, write_h5
 
+from tests.drawing import make_faces
+from tests.files import write_h5
 from vae.data import hdf5 as data
 from vae.data.hdf5 import ImageFile
 from vae.errors import RefusedError, VaeError

@@ -6,6 +6,8 @@ from PIL import Image
 
 from examples.demo import run_demo
 
+pytestmark = pytest.mark.tensorflow
+
 
 def test_the_demo_leaves_the_pictures_it_names(tmp_path, capfd):
     run_demo(tmp_path / "demo", frames=60, crops=12, epochs=1)

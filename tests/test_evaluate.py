@@ -5,9 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import make_faces, write_h5
 from PIL import Image
 
+from tests.drawing import make_faces
+from tests.files import write_h5
 from vae.checkpoint.model_files import write_model_files
 from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
@@ -15,6 +16,8 @@ from vae.evaluation.judge import Judge
 from vae.images.pixels import psnr
 from vae.model.losses import LOG_SIGMA_RANGE
 from vae.model.network import VAE
+
+pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture

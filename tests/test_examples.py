@@ -3,7 +3,6 @@ from the pixels, and what is written is what was asked for."""
 
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,8 +13,8 @@ from examples import draw
 from examples.faces import draw_face, render
 from examples.people import ACCESSORIES, make_identity
 from examples.performance import PARAMETERS, Expression, perform
+from tests.files import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PEOPLE = range(len(ACCESSORIES))
 POSITIVE = "mouth_open", "eyes", "frown"  # run from 0 to 1, the others from -1
 READABLE = 0.9  # correlation of what is read from the pixels with what was drawn

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import noise
 from PIL import Image
 
+from tests.drawing import noise
 from vae import files
 from vae.errors import VaeError
 from vae.files import natural_key, plan_outputs, printable

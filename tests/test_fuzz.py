@@ -5,10 +5,10 @@ import sys
 
 import h5py
 import pytest
-from conftest import ROOT
 
 from benchmarks.fuzz import make_case
 from benchmarks.fuzzing.targets import TARGETS
+from tests.files import ROOT
 from vae.data import preflight as probe
 from vae.data.preflight import try_images
 from vae.errors import RefusedError, VaeError

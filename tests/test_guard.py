@@ -6,6 +6,8 @@ from benchmarks.faces import CHUNK_ROWS, write_sorted
 from benchmarks.guard import count_reads, count_step
 from vae.data import arrays as stream
 
+pytestmark = pytest.mark.tensorflow
+
 MOST_OPERATIONS = 3050  # 2,982 and a little; half of them are of Adam
 MOST_COPIES = 300  # 286 and a little
 

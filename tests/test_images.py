@@ -4,14 +4,25 @@ import struct
 
 import numpy as np
 import pytest
-from pictures import chunk, encode, levels, noise, palette_row, raw_png, read, row
 from PIL import Image
 
+from tests.drawing import chunk, encode, levels, noise, palette_row, raw_png, row
 from vae.images import pixels
 from vae.images import sheets as images
 from vae.images.reading import read_image
 
 RGB_ROW = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 99, 200]]
+
+
+def read(path, content, channels=3):
+    """Writes `content` to `path` and reads it in the size it decodes to by itself."""
+    path.write_bytes(content)
+    with Image.open(path) as picture:
+        picture.load()
+        width, height = picture.size
+        if picture.getexif().get(0x0112, 1) > 4:
+            width, height = height, width
+    return read_image(path, width, height, channels)
 
 
 def ycck():

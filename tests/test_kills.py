@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 
-from conftest import ROOT
+import pytest
+
+from tests.files import ROOT
+
+pytestmark = pytest.mark.tensorflow
 
 
 def test_row_01_row_03_row_16_no_save_is_lost_and_the_end_is_the_same():

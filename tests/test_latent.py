@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.actors import PLAIN
+from tests.faults import Code
 from vae.errors import VaeError
 from vae.model import latent
 from vae.model.latent import (
@@ -23,15 +25,6 @@ from vae.model.latent import (
 from vae.strangers.features import FEATURES
 
 CODES = np.array([[0, 0], [2, 0], [0, 4], [2, 5], [1, 2]], np.float32)
-PLAIN = {
-    "mean": np.zeros(3, np.float32),
-    "std": np.ones(3, np.float32),
-    "covariance": np.eye(3, dtype=np.float32),
-    "neutral": np.zeros(3, np.float32),
-    "reader": np.zeros((FEATURES, 3), np.float32),
-    "blink": np.zeros((2, 3), np.float32),
-    "mouth_share": np.zeros(1, np.float32),
-}
 
 
 def draw_all(statistics, walks, steps, seed):
@@ -98,13 +91,6 @@ def test_statistics_come_back_as_they_were(tmp_path):
     found = load_statistics(tmp_path / "a.npz", 6)
     for name in PLAIN:
         np.testing.assert_array_equal(getattr(found, name), getattr(statistics, name))
-
-
-class Code:
-    """Leaves a mark when it is unpickled."""
-
-    def __reduce__(self):
-        return os.mkdir, ("executed",)
 
 
 def npz(**changes):

@@ -2,7 +2,7 @@
 
 import ast
 
-from conftest import ROOT
+from tests.files import ROOT
 
 VAE = ROOT / "vae"
 FLOORS = [  # a room may import from the floors below its own

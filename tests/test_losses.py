@@ -5,6 +5,8 @@ import pytest
 
 from vae.model.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
 
+pytestmark = pytest.mark.tensorflow
+
 RNG = np.random.default_rng(0)
 
 

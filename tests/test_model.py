@@ -6,6 +6,8 @@ import pytest
 from vae.config import ModelConfig
 from vae.model.network import VAE
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.mark.parametrize(
     "width, height, channels",

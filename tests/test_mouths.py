@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from strangers import Stranger
 
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import PARAMETERS, perform
+from tests.actors import Stranger
 from vae.config import ReconstructConfig
 from vae.model.latent import LatentStatistics
 from vae.strangers.alignment import find_codes

@@ -9,6 +9,8 @@ from vae.model.inference import Actor
 from vae.model.losses import to_images
 from vae.model.network import VAE
 
+pytestmark = pytest.mark.tensorflow
+
 FORMS = [
     {"width": 64, "height": 64},
     {"width": 112, "height": 112, "latent_dim": 30},

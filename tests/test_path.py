@@ -5,8 +5,12 @@ import sys
 
 import h5py
 import numpy as np
-from conftest import ROOT
+import pytest
 from PIL import Image
+
+from tests.files import ROOT
+
+pytestmark = pytest.mark.tensorflow
 
 
 def test_drawn_crops_become_the_actor_and_a_verdict(tmp_path, run_cli):

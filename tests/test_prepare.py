@@ -5,10 +5,10 @@ import os
 import h5py
 import numpy as np
 import pytest
-from conftest import make_faces, write_h5
-from crops import files_below, load, write_crops
 from PIL import Image
 
+from tests.drawing import make_faces
+from tests.files import files_below, load, write_crops, write_h5
 from vae.data import sources
 from vae.data.hdf5 import ImageFile
 from vae.images.pixels import Target, fit_image

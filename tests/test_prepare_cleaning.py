@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from crops import files_below, load, write_crops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
+from tests.files import files_below, load, write_crops
 from vae.preparation import cleaning
 from vae.preparation.cleaning import find_duplicates, find_outliers, measure_images
 

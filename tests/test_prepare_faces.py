@@ -10,13 +10,13 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, make_faces
-from crops import files_below, load, write_crops
 from PIL import Image
 
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
+from tests.drawing import make_faces
+from tests.files import ROOT, files_below, load, write_crops, write_video
 from vae.preparation import faces as detector
 from vae.preparation import pipeline
 from vae.preparation.faces import EYES, Face
@@ -152,7 +152,6 @@ def test_inputs_without_any_face_are_listed(tmp_path, run_cli, spots):
 
 def test_frames_of_a_video_without_a_face(tmp_path, run_cli, spots):
     pytest.importorskip("av")
-    from test_prepare_video import write_video
 
     face = draw_spots([[130, 90], [190, 90]], 6)
     images = np.stack([face, np.full_like(face, 90), face])

@@ -2,8 +2,9 @@
 
 import h5py
 import numpy as np
-from conftest import make_faces, write_h5
-from crops import load, write_crops
+
+from tests.drawing import make_faces
+from tests.files import load, write_crops, write_h5
 
 
 def test_append_adds_and_keeps_what_was_there(tmp_path, run_cli):

@@ -4,8 +4,9 @@ import csv
 
 import numpy as np
 import pytest
-from conftest import make_faces
-from crops import load, write_crops
+
+from tests.drawing import make_faces
+from tests.files import load, write_crops
 
 
 def write_csv(path, rows, header=("frame", "face_id", "confidence", "success")):

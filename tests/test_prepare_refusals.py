@@ -4,8 +4,9 @@ import os
 
 import numpy as np
 import pytest
-from conftest import make_faces, write_h5
-from crops import files_below, load, write_crops
+
+from tests.drawing import make_faces
+from tests.files import files_below, load, write_crops, write_h5
 
 
 def write_bad_inputs(folder):

@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, make_faces
-from crops import files_below, write_crops
 
+from tests.drawing import make_faces
+from tests.files import ROOT, files_below, write_crops
 from vae.images.sheets import write_png
 
 

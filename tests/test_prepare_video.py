@@ -2,24 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import make_faces
-from crops import files_below, load
 
+from tests.drawing import make_faces
+from tests.files import files_below, load, write_video
 from vae.data import video
 
 av = pytest.importorskip("av")
-
-
-def write_video(path, images, codec="libx264rgb", pixels="rgb24", options=None):
-    """Encodes images, without loss by default."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options=options or {"qp": "0"})
-        stream.height, stream.width = images.shape[1:3]
-        stream.pix_fmt = pixels
-        for image in images:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
-        container.mux(stream.encode())
-    return path
 
 
 def test_frames_are_exact_and_in_order(tmp_path, run_cli):

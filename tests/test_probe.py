@@ -5,8 +5,9 @@ import stat
 
 import h5py
 import pytest
-from conftest import make_faces, write_h5
 
+from tests.drawing import make_faces
+from tests.files import write_h5
 from vae.data import preflight as probe
 from vae.data.preflight import try_images
 from vae.errors import RefusedError, VaeError

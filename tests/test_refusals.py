@@ -5,7 +5,9 @@ import os
 import h5py
 import numpy as np
 import pytest
-from conftest import make_faces, write_h5
+
+from tests.drawing import make_faces
+from tests.files import write_h5
 
 PIXELS = make_faces(12, 8, 8)
 FLOATS = PIXELS.astype(np.float32) / 255

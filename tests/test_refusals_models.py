@@ -5,9 +5,10 @@ import re
 
 import h5py
 import pytest
-from conftest import make_faces, write_h5
 from PIL import Image
 
+from tests.drawing import make_faces
+from tests.files import write_h5
 from vae.checkpoint.model_files import write_model_files
 from vae.checkpoint.storage import pack_arrays
 from vae.config import ModelConfig, TrainConfig

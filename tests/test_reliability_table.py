@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import ROOT
+from tests.files import ROOT
 
 ROW = re.compile(r"\| (\d+) \| .+ \| .+ \| (.+) \|")
 MARK = re.compile(r"row_(\d\d)")

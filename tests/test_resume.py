@@ -1,6 +1,5 @@
 """A run that was stopped at any moment ends with the weights of a straight run."""
 
-import csv
 import os
 import signal
 
@@ -8,7 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.drawing import make_faces
+from tests.files import read_history, write_h5
 from vae.training.session import Session
+
+pytestmark = pytest.mark.tensorflow
 
 OPTIONS = ["--epochs", "4", "--batch-size", "16", "--latent-dim", "4"]
 STEPS = 16  # 54 training images, four batches an epoch
@@ -32,11 +35,6 @@ def assert_same_run(output, straight):
     assert read_history(output) == read_history(straight)
     newest = f"checkpoints/step-{STEPS:08}/arrays.h5"
     assert (output / newest).read_bytes() == (straight / newest).read_bytes()
-
-
-def read_history(output):
-    rows = list(csv.DictReader((output / "history.csv").open()))
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +132,6 @@ def test_row_08_resume_with_another_setting_is_refused(
 
 
 def test_row_08_resume_with_other_images_is_refused(straight, tmp_path, run_cli):
-    from conftest import make_faces, write_h5
 
     other = write_h5(tmp_path / "other.h5", make_faces(60, seed=1))
     status, _, err = run_cli("train", "--resume", other, straight)

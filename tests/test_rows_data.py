@@ -8,12 +8,13 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, write_h5
-from test_refusals import PIXELS
 
+from tests.drawing import make_faces
+from tests.files import ROOT, write_h5
 from vae.data.hdf5 import ImageFile
 from vae.errors import RefusedError
 
+PIXELS = make_faces(12, 8, 8)
 DATASET = "in.h5: dataset 'data': "
 
 

@@ -1,6 +1,5 @@
 """Rows of docs/reliability.md on what is written, and where: faults, links, streams."""
 
-import hashlib
 import os
 import resource
 import subprocess
@@ -8,11 +7,12 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, make_faces, snapshot, write_h5
-from pictures import encode, noise
 from PIL import Image
-from test_checkpoint import MANY, Faults, Killed, load, names_in, save
 
+from tests.checkpoints import load, names_in, save
+from tests.drawing import encode, make_faces, noise, write_animation
+from tests.faults import MANY, Faults, Killed
+from tests.files import ROOT, STRANGE_NAMES, hash_below, snapshot, write_h5
 from vae.checkpoint.directory import publish_folder
 from vae.config import ModelConfig
 from vae.data.arrays import read_crops
@@ -131,13 +131,6 @@ def test_row_14_nothing_that_a_manifest_names_is_touched(tmp_path):
     assert secret.read_text() == "precious"
 
 
-def write_animation(path, form="WEBP"):
-    """Writes three frames, the first one darker."""
-    frames = [Image.new("RGB", (8, 8), (level,) * 3) for level in (10, 200, 90)]
-    content = encode(frames[0], form, save_all=True, append_images=frames[1:])
-    path.write_bytes(content)
-
-
 @pytest.mark.parametrize("form", ["WEBP", "PNG", "TIFF"])
 def test_row_41_the_first_frame_is_read_and_that_is_said(form, tmp_path):
     write_animation(tmp_path / "b.png", form)
@@ -163,12 +156,6 @@ def test_row_42_an_image_of_any_shape_gets_the_size_of_the_model(size, tmp_path)
     assert image.shape == (24, 20, 3) and (image == [7, 8, 9]).all()
 
 
-def hash_below(folder):
-    """Returns path -> digest of each file below a folder."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {path: hashlib.sha256(path.read_bytes()).digest() for path in files}
-
-
 @pytest.mark.parametrize("output", ["crops/a.h5", "crops/new/a.h5", "link/a.h5"])
 def test_row_44_inputs_are_as_they_were(output, refused, tmp_path):
     (tmp_path / "crops").mkdir()
@@ -188,14 +175,10 @@ def test_row_45_an_existing_file_is_refused_and_intact(refused, tmp_path):
     assert (tmp_path / "a.h5").read_bytes() == b"precious"
 
 
-NAMES = [b"-rf.png", b"new\nline.png", b"caf\xe9.png", b"CON.png", b"dot..png"]
-NAMES += [b"x" * 251 + b".png", b"\x1b[31mred.png", b"%s%n{0}.png"]
-
-
 def test_row_48_names_of_any_bytes_are_read_and_told(tmp_path, run_cli):
     folder = os.fsencode(tmp_path / "crops")
     os.mkdir(folder)
-    for number, name in enumerate(NAMES):
+    for number, name in enumerate(STRANGE_NAMES):
         good = number % 2
         with open(os.path.join(folder, name), "wb") as file:
             file.write(encode(noise()) if good else b"no picture")

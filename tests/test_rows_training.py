@@ -15,11 +15,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, make_faces, write_h5
-from pictures import encode, noise
-from test_resume import read_history
-from test_rows_output import NAMES, hash_below, write_animation
 
+from tests.drawing import encode, make_faces, noise, write_animation
+from tests.faults import Code
+from tests.files import ROOT, STRANGE_NAMES, hash_below, read_history, write_h5
 from vae.checkpoint.directory import find_checkpoint, save_checkpoint
 from vae.checkpoint.model_files import verify_model_files
 from vae.checkpoint.storage import read_json
@@ -30,6 +29,8 @@ from vae.errors import VaeError
 from vae.model.architecture import shape_arrays
 from vae.model.saved_model import write_saved_model
 from vae.terminal import PatientStream
+
+pytestmark = pytest.mark.tensorflow
 
 SMALL = ["--latent-dim", "2", "--augment", "none", "--batch-size", "16"]
 
@@ -199,7 +200,7 @@ def strange_crops(tmp_path):
     """A folder of good pictures and of all that may lie beside them."""
     crops = tmp_path / "crops"
     (crops / "deep" / "er").mkdir(parents=True)
-    for number, name in enumerate(NAMES):
+    for number, name in enumerate(STRANGE_NAMES):
         with open(os.path.join(os.fsencode(crops), name), "wb") as file:
             file.write(encode(noise()) if number % 2 else b"no picture")
     (tmp_path / "secret.png").write_bytes(encode(noise()))
@@ -227,13 +228,6 @@ def test_row_36_row_41_row_44_row_46_row_47_row_48_a_strange_folder(
     written = sorted(path.name for path in (tmp_path / "o").rglob("*.png"))
     assert len(written) == 5 and "out.png" not in written
     assert all(name.isprintable() for name in written)
-
-
-class Code:
-    """Leaves a mark when it is unpickled."""
-
-    def __reduce__(self):
-        return os.mkdir, ("executed",)
 
 
 def test_row_52_nothing_stored_is_run(trained, tmp_path, run_cli, monkeypatch):

@@ -8,9 +8,11 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT, make_faces, write_h5
-from test_checkpoint import MANY, Faults, Killed, save
 
+from tests.checkpoints import save
+from tests.drawing import make_faces
+from tests.faults import MANY, Faults, Killed
+from tests.files import ROOT, write_h5
 from vae.checkpoint.directory import clear, describe_output, locked
 from vae.checkpoint.storage import (
     MAX_JSON_BYTES,

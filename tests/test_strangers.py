@@ -6,13 +6,15 @@ reads from the reconstructions of another person is compared with what that pers
 
 import numpy as np
 import pytest
-from conftest import write_h5
 from PIL import Image
 
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform
 from examples.reading import correlate, fit_reader
+from tests.files import write_h5
+
+pytestmark = pytest.mark.tensorflow
 
 SIDE = 32
 ACTOR, STRANGER = 0, 3

@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import make_faces, write_h5
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.drawing import make_faces
+from tests.files import write_h5
 from vae.data import arrays as stream
 from vae.data import hdf5 as data
 from vae.data.arrays import StoredImages, load_images, spread_images

@@ -5,14 +5,17 @@ import json
 
 import numpy as np
 import pytest
-from conftest import make_faces, write_h5
 from PIL import Image
 
+from tests.drawing import make_faces
+from tests.files import write_h5
 from vae.config import ModelConfig, TrainConfig
 from vae.model.network import VAE
 from vae.training.progress import Progress
 from vae.training.session import Session
 from vae.training.trainer import Trainer, fit
+
+pytestmark = pytest.mark.tensorflow
 
 QUICK = ["--epochs", "1", "--batch-size", "16", "--latent-dim", "2"]
 

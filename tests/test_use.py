@@ -7,8 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, make_faces, write_h5
 from PIL import Image
+
+from tests.drawing import make_faces
+from tests.files import ROOT, write_h5
+
+pytestmark = pytest.mark.tensorflow
 
 
 def read(path):

@@ -19,6 +19,8 @@ from vae.evaluation.report import (
 from vae.images.pixels import psnr
 from vae.model.network import VAE
 
+pytestmark = pytest.mark.tensorflow
+
 RNG = np.random.default_rng(0)
 SHAPE = 12, 16, 3
 

@@ -1,4 +1,4 @@
-"""Pictures that tests make for themselves: encoded, noisy, raw."""
+"""Pictures that tests draw for themselves: faces, noise, encoded or raw."""
 
 import io
 import struct
@@ -7,7 +7,24 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from vae.images.reading import read_image
+
+def make_faces(count, height=24, width=20, channels=3, seed=0):
+    """Draws simple pictures that vary smoothly: a disc that moves and opens.
+
+    Returns:
+        uint8 (N, H, W, C)
+    """
+    rng = np.random.default_rng(seed)
+    phase = rng.uniform(0, 6, 3) + np.arange(count)[:, None] / 7  # (N, 3)
+    y, x = np.mgrid[0:height, 0:width] / [[[height]], [[width]]]
+    centre = 0.5 + 0.15 * np.sin(phase)[:, :2]
+    radius = 0.3 + 0.1 * np.sin(phase)[:, 2]
+    distance = np.hypot(
+        y - centre[:, 0, None, None], x - centre[:, 1, None, None]
+    )  # (N, H, W)
+    disc = np.clip((radius[:, None, None] - distance) * 20, 0, 1)
+    tint = np.array([220, 160, 120][:channels])
+    return (disc[..., None] * tint).astype(np.uint8)
 
 
 def encode(picture, form="PNG", **options):
@@ -55,12 +72,8 @@ def noise(side=32):
     return Image.fromarray(pixels)
 
 
-def read(path, content, channels=3):
-    """Writes `content` to `path` and reads it in the size it decodes to by itself."""
+def write_animation(path, form="WEBP"):
+    """Writes three frames, the first one darker."""
+    frames = [Image.new("RGB", (8, 8), (level,) * 3) for level in (10, 200, 90)]
+    content = encode(frames[0], form, save_all=True, append_images=frames[1:])
     path.write_bytes(content)
-    with Image.open(path) as picture:
-        picture.load()
-        width, height = picture.size
-        if picture.getexif().get(0x0112, 1) > 4:
-            width, height = height, width
-    return read_image(path, width, height, channels)
