@@ -1,7 +1,8 @@
 """Teach what mouths do, whoever's they are: drawn people with known expressions, each
-bent, lit and blurred in many ways, give a small network that `vae/strangers/mouths.py` reads
-strangers with. `python examples/teach.py vae/mouths.npz` makes the file that is part
-of the package again, in about four minutes. No photograph is involved."""
+bent, lit and blurred in many ways, give a small network that
+`vae/strangers/features.py` reads strangers with. `python tools/teach_mouths.py
+vae/strangers/mouths.npz` makes the file that is part of the package again, in about
+four minutes. No photograph is involved."""
 
 import argparse
 import io
@@ -23,11 +24,7 @@ from examples.people import HAIRLINES, make_identity  # noqa: E402
 from examples.performance import Expression  # noqa: E402
 from vae.files import replace_file  # noqa: E402
 from vae.strangers.features import oriented_gradients  # noqa: E402
-from vae.strangers.registration import (  # noqa: E402
-    blur,
-    cubic_matrix,
-    warp,  # noqa: E402
-)
+from vae.strangers.registration import blur, cubic_matrix, warp  # noqa: E402
 
 PEOPLE, LOOKS, FRAMES = 1000, 4, 16  # looks of a person, frames of a look
 FIRST_PERSON = 100  # those before are kept for examples and tests
@@ -199,7 +196,7 @@ def fit_network(features, truth):
         features: (G, FRAMES, E). truth: (G, FRAMES, M), of deviation 1.
 
     Returns:
-        name -> float16 array, as `vae.strangers.mouths` reads them.
+        name -> float16 array, as `vae.strangers.features` reads them.
     """
     keras.utils.set_random_seed(0)
     dense = keras.layers.Dense

@@ -58,7 +58,7 @@ def train_watched(trainer, rows, clock):
     """Trains until the clock has seen enough; returns its figures.
 
     Args:
-        rows: uint8 (N, H, W, C) array or what `vae.data.arrays.load_rows` returned.
+        rows: uint8 (N, H, W, C) array or what `vae.data.arrays.load_images` returned.
     """
     trainer.model.start_from(*measure_pixels(sample_images(rows)))
     watcher = ClockWatcher(clock, len(rows) / trainer.batches)

@@ -1,4 +1,4 @@
-"""Rows of docs/reliability.md that need a training or a trained model."""
+"""Trainings and trained models under faults: bad numbers, signals, hostile files."""
 
 import getpass
 import os

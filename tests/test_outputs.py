@@ -1,4 +1,4 @@
-"""Rows of docs/reliability.md on what is written, and where: faults, links, streams."""
+"""What is written, and where, whatever happens: faults, links, closed streams."""
 
 import os
 import resource

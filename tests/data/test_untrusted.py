@@ -1,4 +1,4 @@
-"""Rows of docs/reliability.md on data files that no other test of the reader holds."""
+"""Data files of strangers: links, views, filters, locks, types and chunks of any kind."""
 
 import fcntl
 import os
