@@ -1,4 +1,4 @@
-"""PNG files are what every reader takes them for."""
+"""PNG files are what every reader takes them for; sheets hold images in order."""
 
 import io
 
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from vae.images import sheets
 from vae.images.sheets import write_face, write_png
 
 
@@ -67,3 +68,24 @@ def test_faces_are_hardly_larger_than_pillow_makes_them(encode, noise):
     theirs = io.BytesIO()
     Image.fromarray(image).save(theirs, "PNG")
     assert len(encode(image)) < 1.1 * len(theirs.getvalue())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grid_lays_out_rows_on_black(channels):
+    batch = np.arange(1, 4, dtype=np.uint8)[:, None, None, None]
+    batch = np.tile(batch, (1, 1, 2, channels))  # (3, 1, 2, C)
+    sheet = sheets.make_grid(batch, columns=2, gap=1)
+    assert sheet.dtype == np.uint8
+    assert sheet[..., 0].tolist() == [[1, 1, 0, 2, 2], [0] * 5, [3, 3, 0, 0, 0]]
+    assert sheet.shape == (3, 5, channels)
+    bare = sheets.make_grid(batch, columns=1, gap=0)
+    assert bare[..., -1].tolist() == [[1, 1], [2, 2], [3, 3]]
+    assert sheets.make_grid(batch, columns=4).shape == (1, 14, channels)
+
+
+def test_pairs_and_sides():
+    left, right = np.full((2, 1, 2, 1), 1), np.full((2, 1, 2, 1), 2)
+    assert sheets.stack_pairs(left, right)[0, ..., 0].tolist() == [[1, 1], [2, 2]]
+    assert sheets.stack_pairs(left, right).shape == (2, 2, 2, 1)
+    joined = sheets.join_side_by_side(left[0], right[0])
+    assert joined[..., 0].tolist() == [[1, 1, 2, 2]]
