@@ -9,7 +9,7 @@ import pytest
 from benchmarks.fuzz import make_case
 from benchmarks.fuzzing.targets import TARGETS
 from tests.files import ROOT
-from vae.data import preflight as probe
+from vae.data import preflight
 from vae.data.preflight import try_images
 from vae.errors import RefusedError, VaeError
 
@@ -41,7 +41,7 @@ def test_row_19_a_chunk_of_a_size_that_cannot_be_is_told(number, tmp_path):
     with pytest.raises(
         VaeError, match=r"the chunk of image \d+ is damaged \(\d+ bytes"
     ):
-        probe.check(path, "data")
+        preflight.check(path, "data")
 
 
 @pytest.mark.child

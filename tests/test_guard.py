@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.faces import CHUNK_ROWS, write_sorted
 from benchmarks.guard import count_reads, count_step
-from vae.data import arrays as stream
+from vae.data import arrays
 
 pytestmark = pytest.mark.tensorflow
 
@@ -36,7 +36,7 @@ def test_the_step_has_few_small_operations(step):
 
 @pytest.mark.parametrize("held", [True, False], ids=["in memory", "from the file"])
 def test_an_epoch_reads_each_chunk_once(tmp_path, monkeypatch, held):
-    monkeypatch.setattr(stream, "HOLD_BYTES", 1 << 30 if held else 0)
+    monkeypatch.setattr(arrays, "HOLD_BYTES", 1 << 30 if held else 0)
     path, chunks = tmp_path / "faces.h5", 8
     write_sorted(str(path), chunks * CHUNK_ROWS)
     found = count_reads(str(path))

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from vae import parallel as workers
+from vae import parallel
 from vae.parallel import cut_evenly, map_ordered
 
 
@@ -19,7 +19,7 @@ def test_no_more_is_done_ahead_than_a_few_items():
     assert [next(results) for _ in range(100)] == list(range(100))
     ahead = next(taken) - 100
     results.close()
-    assert ahead <= workers.AHEAD * workers.count_cores() + 1
+    assert ahead <= parallel.AHEAD * parallel.count_cores() + 1
 
 
 def test_an_error_ends_an_endless_list():

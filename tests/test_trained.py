@@ -23,8 +23,6 @@ from vae.checkpoint.directory import find_checkpoint, save_checkpoint
 from vae.checkpoint.model_files import verify_model_files
 from vae.checkpoint.storage import read_json
 from vae.config import ModelConfig
-from vae.data import arrays as stream
-from vae.data import hdf5 as data
 from vae.errors import VaeError
 from vae.model.architecture import shape_arrays
 from vae.model.saved_model import write_saved_model
@@ -78,11 +76,11 @@ def test_extreme_numbers_train_or_stop_with_a_sentence(case, tmp_path, run_cli):
 def test_row_30_a_bad_value_found_while_training_keeps_the_run(
     tmp_path, run_cli, monkeypatch
 ):
-    monkeypatch.setattr(stream, "HOLD_BYTES", 5000)  # those held out, and no more
-    monkeypatch.setattr(stream, "SAMPLE_IMAGES", 4)
-    monkeypatch.setattr(stream, "SAMPLE_PARTS", 4)
-    monkeypatch.setattr(data, "TARGET_BLOCK_BYTES", 1)
-    monkeypatch.setattr(data, "FINGERPRINT_BLOCKS", 2)
+    monkeypatch.setattr("vae.data.arrays.HOLD_BYTES", 5000)  # those held out alone
+    monkeypatch.setattr("vae.data.arrays.SAMPLE_IMAGES", 4)
+    monkeypatch.setattr("vae.data.arrays.SAMPLE_PARTS", 4)
+    monkeypatch.setattr("vae.data.hdf5.TARGET_BLOCK_BYTES", 1)
+    monkeypatch.setattr("vae.data.hdf5.FINGERPRINT_BLOCKS", 2)
     images = make_faces(40, 16, 16).astype(np.float32) / 255
     images[33, 2, 2, 0] = np.nan
     path, output = write_h5(tmp_path / "in.h5", images), tmp_path / "out"

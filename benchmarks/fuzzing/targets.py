@@ -22,7 +22,7 @@ from vae.checkpoint.model_files import (
 )
 from vae.checkpoint.storage import pack_arrays
 from vae.config import ModelConfig, TrainConfig
-from vae.data import preflight as probe
+from vae.data import preflight
 from vae.errors import VaeError
 from vae.images.reading import ImageError, read_image
 from vae.training.progress import Progress, read_state
@@ -88,9 +88,9 @@ class Hdf5:
         """Opens the file, walks its index, reads all of it."""
         self.path.write_bytes(content)
         try:
-            probe.check(str(self.path), "data", "source", "frame")
+            preflight.check(str(self.path), "data", "source", "frame")
             guard(False)
-            with probe.ImageFile(self.path) as file:
+            with preflight.ImageFile(self.path) as file:
                 images = file.read(0, min(file.count, 1000))
                 file.fingerprint()
             if images.dtype != np.uint8 or images.ndim != 4:

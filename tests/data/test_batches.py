@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from tests.drawing import make_faces
 from tests.files import write_h5
-from vae.data import arrays as stream
-from vae.data import hdf5 as data
+from vae.data import arrays, hdf5
 from vae.data.arrays import StoredImages, load_images, spread_images
 from vae.data.batches import count_batches, cut_batches
 from vae.data.hdf5 import ImageFile
@@ -105,8 +104,8 @@ def test_one_row_is_one_batch(way):
 
 
 def test_streamed_batches_hold_the_pixels_of_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "TARGET_BLOCK_BYTES", 1000)
-    monkeypatch.setattr(stream, "HOLD_BYTES", 0)
+    monkeypatch.setattr(hdf5, "TARGET_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(arrays, "HOLD_BYTES", 0)
     images = make_faces(50, 6, 5)
     path = write_h5(tmp_path / "in.h5", images, chunks=(4, 6, 5, 3), compression="gzip")
     with ImageFile(path, layout="rows-first") as file:
@@ -184,8 +183,8 @@ def test_the_reader_ends_when_the_epoch_is_left_early():
 
 @pytest.mark.parametrize("hold", [1 << 20, 0])
 def test_images_are_resized_once_whether_held_or_spilled(hold, tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "HOLD_BYTES", hold)
-    monkeypatch.setattr(data, "TARGET_BLOCK_BYTES", 3000)
+    monkeypatch.setattr(arrays, "HOLD_BYTES", hold)
+    monkeypatch.setattr(hdf5, "TARGET_BLOCK_BYTES", 3000)
     images, calls = make_faces(20, 12, 10), []
     path = write_h5(tmp_path / "in.h5", images)
 
@@ -193,7 +192,7 @@ def test_images_are_resized_once_whether_held_or_spilled(hold, tmp_path, monkeyp
         calls.append(image)
         return resize_image(image, width, height)
 
-    monkeypatch.setattr(stream, "resize_image", resize)
+    monkeypatch.setattr(arrays, "resize_image", resize)
     with ImageFile(path, layout="rows-first") as file:
         rows = load_images(file, 2, 20, (7, 9), tmp_path)
     assert isinstance(rows, np.memmap) == (hold == 0) and len(calls) == 18
@@ -212,7 +211,7 @@ def test_images_that_fit_are_an_array_of_the_file_itself():
 
 
 def test_a_disk_without_room_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "HOLD_BYTES", 0)
+    monkeypatch.setattr(arrays, "HOLD_BYTES", 0)
     with pytest.raises(VaeError, match=r"^.*/gone: no room for the resized images \("):
         load_images(Numbered(5, 8), 0, 5, (6, 6), tmp_path / "gone")
 
@@ -235,7 +234,7 @@ def test_held_out_images_are_all_of_them_while_they_fit():
 
 
 def test_of_many_held_out_images_an_even_share_is_kept(monkeypatch):
-    monkeypatch.setattr(stream, "PREVIEW_BYTES", 40 * ROW_BYTES)
+    monkeypatch.setattr(arrays, "PREVIEW_BYTES", 40 * ROW_BYTES)
     found = numbers(spread_images(Numbered(1000, 8), 200, 1000, (4, 4)))
     assert len(found) == len(set(found)) == 40
     assert found[0] == 200 and found[-1] < 1000
@@ -244,8 +243,8 @@ def test_of_many_held_out_images_an_even_share_is_kept(monkeypatch):
 
 @both
 def test_the_sample_is_all_rows_or_an_even_share(way, monkeypatch):
-    assert list(numbers(stream.sample_images(rows_of(203, way)))) == list(range(203))
-    monkeypatch.setattr(stream, "SAMPLE_IMAGES", 20)
-    monkeypatch.setattr(stream, "SAMPLE_PARTS", 5)
-    found = numbers(stream.sample_images(rows_of(203, way)))
+    assert list(numbers(arrays.sample_images(rows_of(203, way)))) == list(range(203))
+    monkeypatch.setattr(arrays, "SAMPLE_IMAGES", 20)
+    monkeypatch.setattr(arrays, "SAMPLE_PARTS", 5)
+    found = numbers(arrays.sample_images(rows_of(203, way)))
     assert len(set(found)) == 20 and found[0] == 0 and found[-1] == 202

@@ -6,9 +6,9 @@ from PIL import Image
 
 from tests.drawing import encode
 from vae.config import ModelConfig
-from vae.data import arrays as stream
+from vae.data import arrays
 from vae.data.arrays import read_crops
-from vae.images import reading as decoder
+from vae.images import reading
 
 COUNT, SIDE = 50, 8  # more files than one core takes at a time
 BROKEN = {0: "an empty file", 17: "not an image", 49: "truncated"}
@@ -38,9 +38,9 @@ def names(tmp_path):
     return names
 
 
-@pytest.mark.parametrize("held", [stream.HOLD_BYTES, 0], ids=["memory", "file"])
+@pytest.mark.parametrize("held", [arrays.HOLD_BYTES, 0], ids=["memory", "file"])
 def test_crops_are_in_order_without_the_broken_ones(held, names, tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "HOLD_BYTES", held)
+    monkeypatch.setattr(arrays, "HOLD_BYTES", held)
     watch = Counter()
     crops = read_crops(str(tmp_path), names, ModelConfig(SIDE, SIDE), watch.update)
     good = [number for number in range(COUNT) if number not in BROKEN]
@@ -53,8 +53,8 @@ def test_crops_are_in_order_without_the_broken_ones(held, names, tmp_path, monke
 
 
 def test_large_pictures_are_decoded_one_at_a_time(names, tmp_path, monkeypatch):
-    monkeypatch.setattr(decoder, "LARGE_PIXELS", SIDE**2 - 1)
-    active, most, load = [], [], decoder._load
+    monkeypatch.setattr(reading, "LARGE_PIXELS", SIDE**2 - 1)
+    active, most, load = [], [], reading._load
 
     def watched(image, *others):
         active.append(image)
@@ -64,6 +64,6 @@ def test_large_pictures_are_decoded_one_at_a_time(names, tmp_path, monkeypatch):
         finally:
             active.remove(image)
 
-    monkeypatch.setattr(decoder, "_load", watched)
+    monkeypatch.setattr(reading, "_load", watched)
     crops = read_crops(str(tmp_path), names, ModelConfig(SIDE, SIDE))
     assert len(crops.indices) == COUNT - len(BROKEN) and set(most) == {1}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.drawing import make_faces
 from tests.files import write_h5
-from vae.data import hdf5 as data
+from vae.data import hdf5
 from vae.data.hdf5 import ImageFile
 from vae.errors import RefusedError, VaeError
 
@@ -143,7 +143,7 @@ def test_row_30_the_float_that_is_out_of_range_is_named_by_its_image(open_images
 
 
 def test_blocks_are_whole_chunks_of_about_a_megabyte(open_images, monkeypatch):
-    monkeypatch.setattr(data, "TARGET_BLOCK_BYTES", 10 * 8 * 8 * 3)
+    monkeypatch.setattr(hdf5, "TARGET_BLOCK_BYTES", 10 * 8 * 8 * 3)
     images = make_faces(30, 8, 8)
     sizes = {None: 10, (4, 8, 8, 3): 8, (5, 4, 4, 3): 10, (20, 8, 8, 3): 20}
     for chunks, rows in sizes.items():
@@ -170,7 +170,7 @@ def test_the_fingerprint_tells_layout_and_count(open_images):
 
 
 def test_the_fingerprint_of_a_large_file_reads_64_blocks(open_images, monkeypatch):
-    monkeypatch.setattr(data, "TARGET_BLOCK_BYTES", 1)
+    monkeypatch.setattr(hdf5, "TARGET_BLOCK_BYTES", 1)
     file, spans = open_images(make_faces(200, 4, 4)), []
     read = file.read
     monkeypatch.setattr(file, "read", lambda *span: spans.append(span) or read(*span))

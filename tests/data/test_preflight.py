@@ -8,7 +8,7 @@ import pytest
 
 from tests.drawing import make_faces
 from tests.files import write_h5
-from vae.data import preflight as probe
+from vae.data import preflight
 from vae.data.preflight import try_images
 from vae.errors import RefusedError, VaeError
 
@@ -38,7 +38,7 @@ def write_endless(path):
 
 @pytest.mark.parametrize("line", ["train in.h5 out", "prepare in.h5 out.h5"])
 def test_row_24_an_endless_file_is_refused(line, refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(probe, "CPU_SECONDS", 1)
+    monkeypatch.setattr(preflight, "CPU_SECONDS", 1)
     write_endless(tmp_path / "in.h5")
     assert refused(line) == FOR_EVER
 
@@ -56,7 +56,7 @@ def test_row_24_a_child_that_dies_is_a_refusal(end, told, tmp_path, monkeypatch)
     path, child = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8)), tmp_path / "child"
     child.write_text(f"#!/bin/sh\n{end}\n")
     child.chmod(child.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(probe.sys, "executable", str(child))
+    monkeypatch.setattr(preflight.sys, "executable", str(child))
     with pytest.raises(RefusedError) as caught:
         try_images(path, "data")
     assert str(caught.value).startswith(f"{path}: {told}, a damaged or a hostile file;")

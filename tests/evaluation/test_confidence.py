@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vae.evaluation import confidence as bootstrap
+from vae.evaluation import confidence
 from vae.evaluation.confidence import MIN_PIECES, Interval, bound_mean, choose_block
 
 
@@ -20,7 +20,7 @@ def remember(count, memory, seed):
 @pytest.fixture
 def quick(monkeypatch):
     """Fewer resamples: the coverage is a share of many intervals."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 500)
+    monkeypatch.setattr(confidence, "RESAMPLES", 500)
 
 
 def coverage(memory, count=600, repeats=300):

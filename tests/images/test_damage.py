@@ -9,7 +9,7 @@ import pytest
 
 from tests.drawing import chunk, encode, levels, noise, raw_png
 from vae.errors import RefusedError
-from vae.images import reading as decoder
+from vae.images import reading
 from vae.images.reading import ImageError, find_images, read_image
 
 
@@ -122,7 +122,7 @@ def make_socket(path):
 
 def make_large(path):
     with open(path, "wb") as file:
-        file.truncate(decoder.MAX_BYTES + 1)
+        file.truncate(reading.MAX_BYTES + 1)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,7 @@ from examples.people import make_identity
 from examples.performance import perform
 from tests.drawing import make_faces
 from tests.files import ROOT, files_below, load, write_crops, write_video
-from vae.preparation import faces as detector
-from vae.preparation import pipeline
+from vae.preparation import faces, pipeline
 from vae.preparation.faces import EYES, Face
 
 OUTLINE = np.array([[-0.5, -1], [1.5, -1], [1.5, 1.5], [-0.5, 1.5]])  # in eye distances
@@ -179,7 +178,7 @@ def test_requests_that_can_not_work_are_refused(tmp_path, monkeypatch, run_cli):
     folder, output = write_crops(tmp_path / "a", make_faces(1)), tmp_path / "data.h5"
     status, _, err = run_cli("prepare", "--mask", folder, output)
     assert status == 2 and "--mask: found without --faces" in err
-    monkeypatch.setattr(detector, "Interpreter", None)
+    monkeypatch.setattr(faces, "Interpreter", None)
     status, _, err = run_cli("prepare", "--faces", folder, output)
     assert status == 2 and err.count("\n") == 1
     assert "--faces: " in err and "pip install 'vae-faces[faces]'" in err
@@ -187,7 +186,7 @@ def test_requests_that_can_not_work_are_refused(tmp_path, monkeypatch, run_cli):
 
 
 needs_extra = pytest.mark.skipif(
-    not detector.is_installed(), reason="needs the extra faces"
+    not faces.is_installed(), reason="needs the extra faces"
 )
 
 
@@ -227,7 +226,7 @@ def test_a_drawn_face_is_found_wherever_it_is(tmp_path):
 def test_the_largest_of_two_faces_is_taken():
     frame = paste_drawn(np.full((400, 600, 3), 90, np.uint8), (150, 200), 150, 0)
     frame = paste_drawn(frame, (420, 200), 240, 0, identity=1)
-    face = detector.FaceDetector(1).find(frame)
+    face = faces.FaceDetector(1).find(frame)
     assert (face.eyes[:, 0] > 300).all() and face.eyes[0, 0] < face.eyes[1, 0]
     assert face.outline[:, 1].min() < face.eyes[:, 1].min()
     assert face.outline[:, 1].max() > face.eyes[:, 1].max() + 40

@@ -37,15 +37,15 @@ def test_mouths_of_the_unseen_are_read(identity):
 
 @pytest.mark.tensorflow
 def test_teaching_makes_a_file_that_can_be_read(tmp_path, monkeypatch):
-    from tools import teach_mouths as teach
+    from tools import teach_mouths
     from vae.strangers import features
 
-    monkeypatch.setattr(teach, "PEOPLE", 2)
-    monkeypatch.setattr(teach, "PASSES", 1)
+    monkeypatch.setattr(teach_mouths, "PEOPLE", 2)
+    monkeypatch.setattr(teach_mouths, "PASSES", 1)
     monkeypatch.setattr(features, "MOUTHS_PATH", tmp_path / "mouths.npz")
     fresh = features._load_mouths.__wrapped__  # nothing kept
     monkeypatch.setattr(features, "_load_mouths", fresh)
-    teach.main([str(tmp_path / "mouths.npz")])
+    teach_mouths.main([str(tmp_path / "mouths.npz")])
     read = measure_mouths(np.eye(3, EDGES, dtype="f4"))
     assert read.shape == (3, MOUTHS) and read.std(0).all()
 
@@ -112,7 +112,7 @@ def test_a_share_of_what_edges_say_of_a_strangers_mouth_is_not_believed():
 @pytest.mark.tensorflow
 def test_training_leaves_less_of_the_mouth_to_edges(monkeypatch):
     """Of an actor whose code is how far the mouth is open."""
-    from vae.strangers import reader as fitting
+    from vae.strangers import reader
     from vae.training.augment import augment_fully
 
     class Film(Stranger):
@@ -125,9 +125,9 @@ def test_training_leaves_less_of_the_mouth_to_edges(monkeypatch):
     images = render(make_identity(0), perform(0, 200), 64, 64)
     edges = measure_features(images / np.float32(255))[:, MOUTH_EDGES]
     told = []
-    for share in (0.0, fitting.MOUTH_SHARE):
-        monkeypatch.setattr(fitting, "MOUTH_SHARE", share)
-        found = fitting.fit_reader(Film(images), images, 0, augment_fully)
+    for share in (0.0, reader.MOUTH_SHARE):
+        monkeypatch.setattr(reader, "MOUTH_SHARE", share)
+        found = reader.fit_reader(Film(images), images, 0, augment_fully)
         assert found.mouth_share.tolist() == [share]
         told.append((edges @ found.reader[MOUTH_EDGES]).std())
     assert told[1] < 0.7 * told[0]
