@@ -49,6 +49,7 @@ def refused(run_cli, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
     for name in [name for name in sys.modules if name.startswith("vae.commands.")]:
         monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delattr(name)  # or later tests would patch another module of it
 
     def run(line, status=2):
         before, command = snapshot(tmp_path), line.split()[0]
