@@ -215,7 +215,10 @@ def newest_arrays(output):
 def read_history(output):
     """Returns the rows of history.csv without their clock; none if there is no file."""
     path = output / "history.csv"
-    rows = list(csv.DictReader(path.open())) if path.exists() else []
+    if not path.exists():
+        return []
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 

@@ -52,7 +52,8 @@ def load(path):
 
 def read_history(output):
     """Returns the rows of a model's history.csv without their clock."""
-    rows = list(csv.DictReader((output / "history.csv").open()))
+    with (output / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 

@@ -134,9 +134,8 @@ def test_row_17_a_training_outlives_the_reader_of_its_messages(
 ):
     end, start = os.pipe()
     os.close(end)
-    stream_to_nobody = PatientStream(os.fdopen(start, "w", buffering=1))
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stderr", stream_to_nobody)
+    with os.fdopen(start, "w", buffering=1) as pipe, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", PatientStream(pipe))
         arguments = [*SMALL, "--epochs", "1", faces_file, tmp_path / "out"]
         status, out, _ = run_cli("train", *arguments)
     assert status == 0 and out.startswith(f"model: {tmp_path}/out\n")

@@ -65,7 +65,8 @@ def test_what_is_printed_is_what_is_written(tiny_model, faces_file, tmp_path, ru
     assert 0 < found["ssim"]["mean"] < 1
     assert found["stranger_score"] < found["stranger_above"]
     assert f"best and worst: {sheet}" in out
-    assert Image.open(sheet).size == (8 * 82 - 2, 4 * 96 + 8)
+    with Image.open(sheet) as picture:
+        assert picture.size == (8 * 82 - 2, 4 * 96 + 8)
 
 
 def test_a_folder_and_a_file_of_the_same_images_agree(
@@ -107,7 +108,8 @@ def test_the_better_of_two_models_is_named(
     assert list(nearest) == ["these images", "drawn by A", "drawn by B"]
     assert nearest["drawn by A"]["least"] > nearest["drawn by B"]["least"] > 0
     assert 0 <= nearest["drawn by B"]["row"] < 54  # the last six were held out
-    assert Image.open(tmp_path / "s.png").size[1] == 2 * 3 * 96 + 2 * 2 * 96 + 3 * 8
+    with Image.open(tmp_path / "s.png") as picture:
+        assert picture.size[1] == 2 * 3 * 96 + 2 * 2 * 96 + 3 * 8
 
 
 def test_a_model_is_not_better_than_itself(tiny_model, faces_file, tmp_path, run_cli):

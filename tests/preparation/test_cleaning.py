@@ -80,8 +80,8 @@ def test_a_still_video_is_reduced_to_one_image(tmp_path, run_cli):
     _, out, _ = run_cli("prepare", "--dedupe", folder, output)
     assert out.splitlines()[0].endswith(": 1 images, 32x32 RGB")
     assert "near duplicates: 129 dropped" in out
-    sheet = Image.open(tmp_path / "data.duplicates.png")
-    assert sheet.size == (10 * 34 - 2, 10 * 66 - 2)
+    with Image.open(tmp_path / "data.duplicates.png") as sheet:
+        assert sheet.size == (10 * 34 - 2, 10 * 66 - 2)
 
 
 def test_a_copy_of_an_image_that_goes_for_another_reason_stays(tmp_path, run_cli):

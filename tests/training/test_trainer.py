@@ -116,7 +116,8 @@ def test_the_model_directory_holds_what_is_promised(tiny_model):
         "history.png",
         "previews",
     }
-    rows = list(csv.DictReader((tiny_model / "history.csv").open()))
+    with (tiny_model / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 31))
     for row in rows:
         parts = float(row["reconstruction_loss"]) + float(row["kl_loss"])
