@@ -1,1 +1,1 @@
-"""How fast the tool is, beside its peers, on this machine; see `run.py -h`."""
+"""Measurements: `speed` beside peers, `quality` of pictures, `faults` survived."""

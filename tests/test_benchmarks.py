@@ -16,15 +16,15 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmarks import faces, growth, quality, reconstruct, run, throughput
-from benchmarks.chart import Axis, Panel, draw_panels
-from benchmarks.contenders.clock import StepClock
-from benchmarks.contenders.ours_quality import read_curve
-from benchmarks.contenders.reads import ReadCounter
-from benchmarks.machine import describe_machine, format_machine
-from benchmarks.report import format_number, format_table, summarise
-from benchmarks.settings import read_settings
-from benchmarks.turns import (
+from benchmarks.speed import faces, growth, quality, reconstruct, run, throughput
+from benchmarks.speed.chart import Axis, Panel, draw_panels
+from benchmarks.speed.contenders.clock import StepClock
+from benchmarks.speed.contenders.ours_quality import read_curve
+from benchmarks.speed.contenders.reads import ReadCounter
+from benchmarks.speed.machine import describe_machine, format_machine
+from benchmarks.speed.report import format_number, format_table, summarise
+from benchmarks.speed.settings import read_settings
+from benchmarks.speed.turns import (
     FRESH,
     Benchmark,
     Contender,
@@ -55,7 +55,7 @@ def test_importing_the_runner_loads_no_framework():
     code = """
         import sys
         sys.path.insert(0, sys.argv[1])
-        import benchmarks.run
+        import benchmarks.speed.run
         found = {"tensorflow", "keras", "torch", "pythae"} & set(sys.modules)
         sys.exit(", ".join(found) or 0)
     """

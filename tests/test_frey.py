@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.frey import SEEDS, SHAPE, split
+from benchmarks.quality.frey import SEEDS, SHAPE, split
 
 
 @pytest.mark.parametrize("seed", SEEDS)

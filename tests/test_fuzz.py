@@ -6,14 +6,14 @@ import sys
 import h5py
 import pytest
 
-from benchmarks.fuzz import make_case
-from benchmarks.fuzzing.targets import TARGETS
+from benchmarks.faults.fuzz import make_case
+from benchmarks.faults.fuzzing.targets import TARGETS
 from tests.files import ROOT
 from vae.data import preflight
 from vae.data.preflight import try_images
 from vae.errors import RefusedError, VaeError
 
-FUZZ = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--seed", "7"]
+FUZZ = [sys.executable, str(ROOT / "benchmarks" / "faults" / "fuzz.py"), "--seed", "7"]
 
 
 @pytest.mark.parametrize("name, cases", [("hdf5", 120), ("images", 400), ("json", 400)])

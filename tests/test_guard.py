@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.faces import CHUNK_ROWS, write_sorted
-from benchmarks.guard import count_reads, count_step
+from benchmarks.speed.faces import CHUNK_ROWS, write_sorted
+from benchmarks.speed.guard import count_reads, count_step
 from vae.data import arrays
 
 pytestmark = pytest.mark.tensorflow

@@ -1,6 +1,6 @@
 """Kills a training over and over, and compares what it ends with to a straight run.
 
-    python benchmarks/kills.py --rounds 100
+    python benchmarks/faults/kills.py --rounds 100
 
 Each round goes on with --resume in a forked process (TensorFlow is imported once) that
 saves after every step, and is sent SIGKILL at a random moment: before its first save,
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 # Run as a script, Python looks for modules beside this file and not above it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a forked process can't use a GPU
 

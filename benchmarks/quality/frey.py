@@ -1,6 +1,6 @@
 """Frey Faces by the published protocol: bits/dim of frames that were held out.
 
-    python benchmarks/frey.py FREY.h5
+    python benchmarks/quality/frey.py FREY.h5
 
 FREY.h5 holds the 1965 frames of 28x20, gray, in their original order, N x 28 x 20 x 1.
 For each of the three published seeds the frames are shuffled and cut into 1565 to train
@@ -20,10 +20,10 @@ import h5py
 import numpy as np
 
 # Run as a script, Python looks for modules beside this file and not above it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.machine import describe_machine, format_machine  # noqa: E402
-from benchmarks.places import OURS  # noqa: E402
+from benchmarks.speed.machine import describe_machine, format_machine  # noqa: E402
+from benchmarks.speed.places import OURS  # noqa: E402
 
 SHAPE = (1965, 28, 20, 1)
 SEEDS = (123, 321, 231)

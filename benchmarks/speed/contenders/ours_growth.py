@@ -15,7 +15,7 @@ from clock import StepClock
 from reads import ReadCounter, bytes_read
 from trained import build_trainer, train_watched
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from vae.data.arrays import load_images  # noqa: E402
 from vae.data.batches import cut_batches  # noqa: E402

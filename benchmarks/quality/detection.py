@@ -1,6 +1,6 @@
 """How near to their place `prepare --faces` brings the eyes, in frames made for it.
 
-    python benchmarks/detection.py
+    python benchmarks/quality/detection.py
 
 Pastes crops of the shared data, whose eyes are known, onto busy backgrounds, scaled and
 turned, and looks for faces as the command does. Printed are the distances between where
@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from PIL import Image, ImageDraw
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from vae.preparation.faces import (  # noqa: E402  # noqa: E402

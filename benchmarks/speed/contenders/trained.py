@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.data.arrays import sample_images  # noqa: E402

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import h5py
 
-from benchmarks.places import OURS
+from benchmarks.speed.places import OURS
 from examples.draw import write_file, write_folder
 from examples.faces import render
 from examples.people import make_identity

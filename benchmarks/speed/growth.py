@@ -4,11 +4,11 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.chart import Panel, draw_panels
-from benchmarks.faces import SIDE, write_sorted
-from benchmarks.places import contender_path
-from benchmarks.settings import setting
-from benchmarks.turns import Benchmark, Contender, Figure
+from benchmarks.speed.chart import Panel, draw_panels
+from benchmarks.speed.faces import SIDE, write_sorted
+from benchmarks.speed.places import contender_path
+from benchmarks.speed.settings import setting
+from benchmarks.speed.turns import Benchmark, Contender, Figure
 from vae.config import ModelConfig, TrainConfig
 
 FIGURES = (

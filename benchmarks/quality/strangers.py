@@ -1,6 +1,6 @@
 """Expression transfer to actors from people they never saw: the table, end to end.
 
-    python benchmarks/strangers.py --detector PYTHON
+    python benchmarks/quality/strangers.py --detector PYTHON
 
 Trains on both actors of the shared data with default settings at 64x64, turns every
 driver into them with each alignment, and scores the pictures with the shared tool, which
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from examples.faces import render  # noqa: E402

@@ -3,10 +3,16 @@
 import sys
 from dataclasses import dataclass
 
-from benchmarks.faces import MODEL_IMAGES, SIDE, draw_file, draw_folder, train_model
-from benchmarks.places import OURS, contender_path
-from benchmarks.settings import setting
-from benchmarks.turns import FRESH, Benchmark, Contender, Figure
+from benchmarks.speed.faces import (
+    MODEL_IMAGES,
+    SIDE,
+    draw_file,
+    draw_folder,
+    train_model,
+)
+from benchmarks.speed.places import OURS, contender_path
+from benchmarks.speed.settings import setting
+from benchmarks.speed.turns import FRESH, Benchmark, Contender, Figure
 
 FIGURES = (Figure("seconds", "s"), Figure("peak_mib", "peak MiB"))
 

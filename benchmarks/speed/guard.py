@@ -1,7 +1,7 @@
 """What must not creep in, as counts that no busy machine can change; tests hold them.
 
-`python benchmarks/guard.py` prints them: the operations of the traced train step by
-type, how often it was traced, and how often an epoch reads the file.
+`python benchmarks/speed/guard.py` prints them: the operations of the traced train step
+by type, how often it was traced, and how often an epoch reads the file.
 """
 
 import json
@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 # Run as a script, Python looks for modules beside this file and not above it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.contenders.reads import ReadCounter  # noqa: E402
-from benchmarks.contenders.trained import build_trainer  # noqa: E402
-from benchmarks.faces import CHUNK_ROWS, SIDE, write_sorted  # noqa: E402
+from benchmarks.speed.contenders.reads import ReadCounter  # noqa: E402
+from benchmarks.speed.contenders.trained import build_trainer  # noqa: E402
+from benchmarks.speed.faces import CHUNK_ROWS, SIDE, write_sorted  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.data.arrays import load_images  # noqa: E402
 from vae.data.batches import cut_batches  # noqa: E402

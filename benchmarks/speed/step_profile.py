@@ -1,8 +1,8 @@
 """Where one training step goes, and how fast it could be at best on this machine.
 
-`python benchmarks/step_profile.py` prints the time of a step by phase and by type of
-operation, then the floor: its FLOPs over the measured speed of matrix products, and the
-bytes it must move over the measured memory bandwidth.
+`python benchmarks/speed/step_profile.py` prints the time of a step by phase and by type
+of operation, then the floor: its FLOPs over the measured speed of matrix products, and
+the bytes it must move over the measured memory bandwidth.
 """
 
 import argparse
@@ -21,11 +21,11 @@ import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 # Run as a script, Python looks for modules beside this file and not above it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.contenders.trained import build_trainer  # noqa: E402
-from benchmarks.faces import SIDE  # noqa: E402
-from benchmarks.machine import describe_machine, format_machine  # noqa: E402
+from benchmarks.speed.contenders.trained import build_trainer  # noqa: E402
+from benchmarks.speed.faces import SIDE  # noqa: E402
+from benchmarks.speed.machine import describe_machine, format_machine  # noqa: E402
 from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.training.progress import Progress  # noqa: E402
 

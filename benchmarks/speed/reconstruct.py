@@ -5,10 +5,10 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.faces import SIDE, draw_folder, train_model
-from benchmarks.places import OURS, contender_path
-from benchmarks.settings import setting
-from benchmarks.turns import FRESH, Benchmark, Contender, Figure
+from benchmarks.speed.faces import SIDE, draw_folder, train_model
+from benchmarks.speed.places import OURS, contender_path
+from benchmarks.speed.settings import setting
+from benchmarks.speed.turns import FRESH, Benchmark, Contender, Figure
 
 FIGURES = (
     Figure("images_per_second", "img/s", "more"),

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from benchmarks.fuzzing.mutations import damage_bytes, damage_json
+from benchmarks.faults.fuzzing.mutations import damage_bytes, damage_json
 from vae.checkpoint.directory import find_checkpoint, save_checkpoint
 from vae.checkpoint.model_files import (
     read_metadata,

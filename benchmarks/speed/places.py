@@ -3,7 +3,7 @@
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-OURS = str(HERE.parent / "vae.py")
+OURS = str(HERE.parents[1] / "vae.py")
 
 
 def contender_path(name):

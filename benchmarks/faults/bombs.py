@@ -1,6 +1,6 @@
 """Peak memory and time of small files that ask for a lot: the tool's worst cases.
 
-    python benchmarks/bombs.py
+    python benchmarks/faults/bombs.py
 
 Each bomb is read by the tool in a process of its own. What is printed is its size, the
 most memory that process (or its child) held above one that reads a good file of the same
@@ -19,7 +19,7 @@ import zlib
 from pathlib import Path
 
 # Run as a script, Python looks for modules beside this file and not above it.
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import h5py  # noqa: E402

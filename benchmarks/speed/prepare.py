@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.places import OURS, contender_path
-from benchmarks.reconstruct import FIGURES
-from benchmarks.settings import setting
-from benchmarks.turns import FRESH, Benchmark, Contender
+from benchmarks.speed.places import OURS, contender_path
+from benchmarks.speed.reconstruct import FIGURES
+from benchmarks.speed.settings import setting
+from benchmarks.speed.turns import FRESH, Benchmark, Contender
 from examples.faces import render
 from examples.people import make_identity
 from examples.performance import perform

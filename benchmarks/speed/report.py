@@ -1,6 +1,6 @@
 """What the rounds of a benchmark say: a table to read, and the same as plain values."""
 
-from benchmarks.turns import compare, take_medians
+from benchmarks.speed.turns import compare, take_medians
 
 SHOWN_DIGITS = 4
 

@@ -3,10 +3,10 @@
 import sys
 from dataclasses import dataclass
 
-from benchmarks.faces import draw_file, resize_file
-from benchmarks.places import contender_path
-from benchmarks.settings import setting
-from benchmarks.turns import Benchmark, Contender, Figure
+from benchmarks.speed.faces import draw_file, resize_file
+from benchmarks.speed.places import contender_path
+from benchmarks.speed.settings import setting
+from benchmarks.speed.turns import Benchmark, Contender, Figure
 from vae.config import ModelConfig
 
 SIDE = 64  # pixels; the original network takes no others

@@ -1,6 +1,6 @@
 """Feeds damaged files to each reader of the tool, in a process that may die.
 
-    python benchmarks/fuzz.py --cases 50000
+    python benchmarks/faults/fuzz.py --cases 50000
 
 Every case is a pure function of (target, seed, number), so that a finding can be made
 again: --first NUMBER --cases 1. A worker is forked; when it crashes or does not come to
@@ -25,9 +25,9 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each reserves memory
 
 # Run as a script, Python looks for modules beside this file and not above it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.fuzzing.targets import TARGETS  # noqa: E402
+from benchmarks.faults.fuzzing.targets import TARGETS  # noqa: E402
 
 CPU_SECONDS = 0.2  # of one case; a good file takes a fiftieth of it
 MEMORY = 1 << 30  # bytes of address space

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import h5py
 
-from benchmarks.faces import resize_file
-from benchmarks.places import OURS, contender_path
-from benchmarks.settings import setting
-from benchmarks.turns import FRESH, Benchmark, Contender, Figure
+from benchmarks.speed.faces import resize_file
+from benchmarks.speed.places import OURS, contender_path
+from benchmarks.speed.settings import setting
+from benchmarks.speed.turns import FRESH, Benchmark, Contender, Figure
 from vae.config import ModelConfig
 
-ACTOR = str(Path(__file__).resolve().parents[2] / "shared/data/actor.h5")
+ACTOR = str(Path(__file__).resolve().parents[3] / "shared/data/actor.h5")
 PORT = "PyTorch, float32"
 PLAIN = ("--augment", "none")
 SIDE = 64  # pixels; the original network takes no others

@@ -1,4 +1,4 @@
-"""Benchmarks: the tool beside its peers. `python benchmarks/run.py -h` says how.
+"""Benchmarks: the tool beside its peers. `python benchmarks/speed/run.py -h` says how.
 
 Every contender runs in a process of its own; they take turns, and medians are printed
 with what each figure of ours is compared with the others'.
@@ -14,13 +14,21 @@ from pathlib import Path
 from types import SimpleNamespace
 
 # Run as a script, Python looks for modules beside this file and not above it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks import growth, prepare, quality, reconstruct, sample, start, throughput  # noqa: E402  # noqa: E402
-from benchmarks.machine import describe_machine, format_machine  # noqa: E402
-from benchmarks.report import format_number, format_table, summarise  # noqa: E402
-from benchmarks.settings import read_settings, show  # noqa: E402
-from benchmarks.turns import take_turns  # noqa: E402
+from benchmarks.speed import (  # noqa: E402
+    growth,
+    prepare,
+    quality,
+    reconstruct,
+    sample,
+    start,
+    throughput,
+)
+from benchmarks.speed.machine import describe_machine, format_machine  # noqa: E402
+from benchmarks.speed.report import format_number, format_table, summarise  # noqa: E402
+from benchmarks.speed.settings import read_settings, show  # noqa: E402
+from benchmarks.speed.turns import take_turns  # noqa: E402
 
 BENCHMARKS = {
     "throughput": throughput,

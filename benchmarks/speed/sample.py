@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.faces import train_model
-from benchmarks.places import OURS, contender_path
-from benchmarks.reconstruct import FIGURES, rate
-from benchmarks.settings import setting
-from benchmarks.turns import FRESH, Benchmark, Contender
+from benchmarks.speed.faces import train_model
+from benchmarks.speed.places import OURS, contender_path
+from benchmarks.speed.reconstruct import FIGURES, rate
+from benchmarks.speed.settings import setting
+from benchmarks.speed.turns import FRESH, Benchmark, Contender
 from vae.config import SampleConfig
 
 STEPS = SampleConfig().steps  # images a walk
