@@ -93,7 +93,7 @@ def _draw_blocks(identity, parameters, width, height):
     draw = partial(render, make_identity(identity), width=width, height=height)
     bar = tqdm(total=len(parameters), unit="face", delay=QUIET_SECONDS)
     with bar, Pool(min(os.cpu_count(), len(starts))) as pool:
-        for start, faces in zip(starts, pool.imap(draw, blocks)):
+        for start, faces in zip(starts, pool.imap(draw, blocks), strict=True):
             yield start, faces
             bar.update(len(faces))
 

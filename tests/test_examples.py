@@ -113,7 +113,7 @@ def test_expression_can_be_read_from_the_pixels():
         before = np.arange(count) < 0.8 * count
         read = _fit_ridge(faces[frames & before], parameters[frames & before])
         after = frames & ~before
-        for name, column in zip(names, columns):
+        for name, column in zip(names, columns, strict=True):
             pair = read(faces[after])[:, column], parameters[after, column]
             assert np.corrcoef(*pair)[0, 1] > READABLE, name
 
@@ -131,7 +131,7 @@ def test_performance_covers_its_ranges_smoothly_and_independently(seed):
     parameters = perform(seed, 1500)
     assert parameters.shape == (1500, len(PARAMETERS))
     assert parameters.dtype == np.float32
-    for name, column in zip(PARAMETERS, parameters.T):
+    for name, column in zip(PARAMETERS, parameters.T, strict=True):
         low = 0 if name in POSITIVE else -1
         assert low <= column.min() < low + 0.1 and 0.9 < column.max() <= 1
         counts, _ = np.histogram(column, bins=8, range=(low, 1))

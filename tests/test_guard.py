@@ -1,4 +1,4 @@
-"""Costs that must not creep in, held as counts: no clock, so no busy machine matters."""
+"""Costs that must not creep in, held as counts, which no busy machine can change."""
 
 import pytest
 

@@ -201,9 +201,10 @@ def test_row_49_many_files_are_found_in_order_and_in_little_memory(tmp_path):
         "    is_symlink = is_dir = lambda self, **_: False\n"
         "import vae.images.reading\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "vae.images.reading._list_folder = lambda f: map(Entry, range(int(sys.argv[2]), 0, -1))\n"
+        "numbers = range(1, int(sys.argv[2]) + 1)\n"
+        "vae.images.reading._list_folder = lambda f: map(Entry, reversed(numbers))\n"
         "names = find_images('.')\n"
-        "assert names == [f'frame_{n}.png' for n in range(1, int(sys.argv[2]) + 1)]\n"
+        "assert names == [f'frame_{n}.png' for n in numbers]\n"
         "assert plan_outputs(names) == names\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_sample_writes_walks_that_sort_and_a_sheet(tiny_model, tmp_path, run_cli
     pictures = [read(tmp_path / "s" / name) for name in names[:12]]
     sheet = read(tmp_path / "s" / "walks.png")
     np.testing.assert_array_equal(sheet[26:50, 22:42], pictures[5])
-    for one, next_one in zip(pictures, pictures[1:]):
+    for one, next_one in pairwise(pictures):
         assert (one != next_one).any()  # no end point twice
 
 
@@ -109,7 +110,8 @@ def test_reconstruction_of_a_known_face_is_closer_than_of_another(
     original = read(crops / "clip" / "frame_1.bmp")
     np.testing.assert_array_equal(inputs[0], original)
     black = np.mean([np.abs(face).mean() for face in inputs])
-    error = np.mean([np.abs(a - b).mean() for a, b in zip(inputs, results)])
+    both = zip(inputs, results, strict=True)
+    error = np.mean([np.abs(a - b).mean() for a, b in both])
     assert error < 0.8 * black
 
 

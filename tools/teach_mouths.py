@@ -66,7 +66,7 @@ def main(arguments=None):
     with Pool() as pool:
         people = range(FIRST_PERSON, FIRST_PERSON + PEOPLE)
         found = list(tqdm(pool.imap(show_person, people), "draw", PEOPLE))
-    features, truth = (np.concatenate(part) for part in zip(*found))
+    features, truth = (np.concatenate(part) for part in zip(*found, strict=True))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **fit_network(features, truth / truth.std((0, 1))))
     replace_file(path, buffer.getvalue())
@@ -137,7 +137,8 @@ def _disguise(faces, shift, random):
     weights = random.uniform(0.2, 1.2, 3)
     gray = faces @ (weights / weights.sum())
     places = _bend(shift, random)
-    rows = [warp(face[None, ..., None], place) for face, place in zip(gray, places)]
+    pairs = zip(gray, places, strict=True)
+    rows = [warp(face[None, ..., None], place) for face, place in pairs]
     gray = np.concatenate(rows)[..., 0]
     gray = np.clip(gray, 1e-3, 1) ** np.exp(random.uniform(-0.5, 0.5))
     gray *= random.uniform(0.4, 1) * (1 + _wave(random, 4, 0.25) + _texture(random))
@@ -216,7 +217,8 @@ def fit_network(features, truth):
     kernel, _ = last.get_weights()  # a bias is the same for all faces of a person
     names = ("hidden_kernel", "hidden_bias", "kernel")
     arrays = (*hidden.get_weights(), kernel)
-    return {name: array.astype(np.float16) for name, array in zip(names, arrays)}
+    pairs = zip(names, arrays, strict=True)
+    return {name: array.astype(np.float16) for name, array in pairs}
 
 
 if __name__ == "__main__":

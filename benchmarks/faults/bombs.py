@@ -3,8 +3,9 @@
     python benchmarks/faults/bombs.py
 
 Each bomb is read by the tool in a process of its own. What is printed is its size, the
-most memory that process (or its child) held above one that reads a good file of the same
-kind, the processor time it took more than that one, and the first words of what it said.
+most memory that process (or its child) held above one that reads a good file of the
+same kind, the processor time it took more than that one, and the first words of what it
+said.
 """
 
 import argparse

@@ -66,7 +66,7 @@ def main():
 
 
 def measure(path, count, detector, rng):
-    """Returns (distance, seconds) of each frame; no distance where no face was found."""
+    """Returns (distance, seconds) of each frame; no distance where no face is found."""
     found = []
     with h5py.File(path) as file:
         for row in np.linspace(0, len(file["data"]) - 1, count).astype(int):

@@ -66,7 +66,7 @@ def main():
 
 
 def measure_seed(frames, seed, folder):
-    """Trains on one split, unless it is there, and tests; returns the test's summary."""
+    """Trains on one split, unless that was done, and tests; returns the summary."""
     place = folder / str(seed)
     place.mkdir(parents=True, exist_ok=True)
     for name, images in split(frames, seed).items():

@@ -3,10 +3,10 @@
     python benchmarks/quality/strangers.py --detector PYTHON
 
 Trains on both actors of the shared data with default settings at 64x64, turns every
-driver into them with each alignment, and scores the pictures with the shared tool, which
-needs an environment of its own (it says which; PYTHON is the one in it). Then the same
-on drawn people, whose true parameters are known; that part needs no shared data. Models
-and pictures that are already in --folder are used again.
+driver into them with each alignment, and scores the pictures with the shared tool,
+which needs an environment of its own (it says which; PYTHON is the one in it). Then the
+same on drawn people, whose true parameters are known; that part needs no shared data.
+Models and pictures that are already in --folder are used again.
 """
 
 import argparse

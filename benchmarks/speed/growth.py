@@ -46,7 +46,9 @@ def prepare(settings, place):
     common = ["--folder", place.folder, "--batch", settings.batch]
     common += ["--warmup", settings.warmup, "--seconds", settings.seconds]
 
-    def contend(name, count, side=SIDE, latent_dim=ModelConfig().latent_dim):
+    usual = ModelConfig().latent_dim
+
+    def contend(name, count, side=SIDE, latent_dim=usual):
         program = contender_path("ours_growth.py")
         form = ["--side", side, "--latent-dim", latent_dim]
         command = [sys.executable, program, files[count], *form, *common]

@@ -26,9 +26,10 @@ from vae.training.progress import Progress  # noqa: E402
 
 COPIES = ("Transpose", "Reshape", "Cast", "ConcatV2", "Pad", "StridedSlice", "Identity")
 SHORT_FILE = 20 * CHUNK_ROWS
+BATCH = TrainConfig().batch_size
 
 
-def count_step(side=SIDE, batch=TrainConfig().batch_size):
+def count_step(side=SIDE, batch=BATCH):
     """Takes two training steps of different size on black images, and looks at them.
 
     Returns:
@@ -72,7 +73,7 @@ def count_operations(graph):
     return Counter(node.op for node in nodes)
 
 
-def count_reads(path, size=None, batch=TrainConfig().batch_size):
+def count_reads(path, size=None, batch=BATCH):
     """Reads one epoch of a file.
 
     Args:

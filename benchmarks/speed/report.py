@@ -87,8 +87,8 @@ def _format_comparison(figure, compared):
 
 
 def _align(row, widths):
-    first = row[0].ljust(widths[0])
-    return "  ".join([first, *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
+    first, *cells = zip(row, widths, strict=True)
+    return "  ".join([first[0].ljust(first[1]), *(c.rjust(w) for c, w in cells)])
 
 
 def format_number(value):

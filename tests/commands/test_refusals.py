@@ -31,17 +31,17 @@ USES = {
     "row_53 sample --walks 100001 model": "--walks: 100001 found, 1 to 100000 expected",
     "row_53 sample --steps 0 model": "--steps: 0 found, 1 to 100000 expected",
     "row_53 sample --seed -1 model": "--seed: -1 found, 0 to 2147483647 expected",
-    "row_53 sample --walks 100000 --steps 99999 model": "--walks: 100000 of 99999 steps found,"
-    " at most 1000000 pictures expected",
+    "row_53 sample --walks 100000 --steps 99999 model": "--walks: 100000 of 99999 steps"
+    " found, at most 1000000 pictures expected",
     "row_11 sample --output-dir file model": "file: a file found, a folder expected",
-    "row_11 sample --output-dir file/x model": "file/x: below {}/file, which is a file, a"
-    " folder expected",
+    "row_11 sample --output-dir file/x model": "file/x: below {}/file, which is a file,"
+    " a folder expected",
     "row_45 sample --output-dir shown model": f"shown/walks.png: {TIDY}",
     "reconstruct --latent-dim 6 model crops o": f"--latent-dim: 6 found, 5 {EXPECTED}",
     "row_35 reconstruct model nowhere out": "nowhere: can't be listed (no such file or"
     " directory), a folder of images expected",
-    "row_35 reconstruct model file out": "file: can't be listed (not a directory), a folder of"
-    " images expected",
+    "row_35 reconstruct model file out": "file: can't be listed (not a directory), a"
+    " folder of images expected",
     "row_35 reconstruct model bare out": f"bare: {IMAGES}",
     "row_44 reconstruct model crops crops": f"crops{CROPS_APART}",
     "row_44 reconstruct model crops crops/out": f"crops/out{CROPS_APART}",
@@ -55,8 +55,8 @@ USES = {
     " relative expected; add --align relative",
     "row_45 reconstruct model crops/a.jpg shown": f"shown/a.png: {TIDY}",
     "row_44 reconstruct --overwrite model crops/a.jpg crops": f"crops{CROPS_APART}",
-    "reconstruct --align relative --neutral b.png model crops out": "--neutral: b.png: no"
-    " such file or directory",
+    "reconstruct --align relative --neutral b.png model crops out": "--neutral: b.png:"
+    " no such file or directory",
     "reconstruct --strength 99 model crops out": "--strength: 99.0 found, 0.0 to 10.0"
     " expected",
 }
@@ -81,16 +81,17 @@ EVALUATIONS = {
     "evaluate model bare": f"bare: {IMAGES}",
     "evaluate model nowhere": "nowhere: no such file or directory, an HDF5 file or a"
     " folder of crops expected",
-    "evaluate model broken": "broken: no image that can be read, PNG, JPEG, BMP, WebP or"
-    " TIFF expected",
-    "evaluate model mixed": "mixed: images of 2 sizes found, 8x6 to 16x12, one expected;"
-    " make them one with prepare",
+    "evaluate model broken": "broken: no image that can be read, PNG, JPEG, BMP, WebP"
+    " or TIFF expected",
+    "evaluate model mixed": "mixed: images of 2 sizes found, 8x6 to 16x12, one"
+    " expected; make them one with prepare",
     "evaluate model square.h5": "square.h5: images of 8x8 found, 16x12 or that shape"
     " expected, as in the model",
     "evaluate model gray.h5": "gray.h5: 1 channel found, 3 expected, as in the model",
     "evaluate --hdf5-dataset-name x model in.h5": "--hdf5-dataset-name: 'x' found, one"
     " of the datasets in in.h5 expected: data (4, 12, 16, 3)",
-    "evaluate model text.h5": "text.h5: not an HDF5 file; see the README for the format",
+    "evaluate model text.h5": "text.h5: not an HDF5 file; see the README for the"
+    " format",
     "evaluate --samples 0 model in.h5": "--samples: 0 found, 1 to 1000000 expected",
     "evaluate in.h5 in.h5": "in.h5/metadata.json: not a directory",
     "evaluate model other in.h5": "other: a model of 20x12, 3 channels found, 16x12, 3"

@@ -48,7 +48,7 @@ def test_crops_are_in_order_without_the_broken_ones(held, names, tmp_path, monke
     assert crops.images.shape == (len(good), SIDE, SIDE, 3)
     assert (crops.images == np.reshape(good, (-1, 1, 1, 1))).all()
     assert [place for place, _ in crops.failures] == list(BROKEN)
-    for (_, reason), expected in zip(crops.failures, BROKEN.values()):
+    for (_, reason), expected in zip(crops.failures, BROKEN.values(), strict=True):
         assert reason.startswith(expected)
 
 

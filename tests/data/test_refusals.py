@@ -1,4 +1,4 @@
-"""What data is refused: one line that says why, nothing written, TensorFlow not started."""
+"""What data is refused: one line that says why, nothing written, no TensorFlow."""
 
 import os
 
@@ -120,8 +120,8 @@ FILES = {
     ),
     "row_20 external link": (
         link_to(h5py.ExternalLink("x.h5", "/data")),
-        "in.h5: 'data' is an ExternalLink, a dataset stored in the file itself expected;"
-        " copy it into one file",
+        "in.h5: 'data' is an ExternalLink, a dataset stored in the file itself"
+        " expected; copy it into one file",
     ),
 }
 FORMS = {  # what is said after the name of the dataset

@@ -1,4 +1,4 @@
-"""Data files of strangers: links, views, filters, locks, types and chunks of any kind."""
+"""Untrusted data files: links, views, filters, locks, types and chunks of any kind."""
 
 import fcntl
 import os

@@ -54,10 +54,10 @@ def test_both_equal_scikit_image_at_any_size(height, width, channels, noise, see
     others = images + rng.integers(-noise, noise + 1, images.shape)
     images[1, : height // 2] = others[1, : height // 2] = 0  # black, as masks leave
     pair = [rows.clip(0, 255).astype(np.uint8) for rows in (images, others)]
-    for found, a, b in zip(ssim(*pair), *pair):
+    for found, a, b in zip(ssim(*pair), *pair, strict=True):
         expected = structural_similarity(a, b, data_range=255, channel_axis=2, **WANG)
         assert found == pytest.approx(expected, abs=1e-6)
-    for found, a, b in zip(psnr(*pair), *pair):
+    for found, a, b in zip(psnr(*pair), *pair, strict=True):
         if (a != b).any():  # scikit-image divides by zero
             expected = peak_signal_noise_ratio(a, b, data_range=255)
             assert found == pytest.approx(expected, abs=1e-6)
@@ -171,7 +171,7 @@ def test_an_image_gets_the_same_estimate_in_any_company():
     alone = estimate_likelihood(
         model.score, z_mean[7:9], z_log_var[7:9], 5, noises()[7:9]
     )
-    for all_of_them, two in zip(together, alone):
+    for all_of_them, two in zip(together, alone, strict=True):
         np.testing.assert_allclose(all_of_them[7:9], two)
 
 

@@ -1,8 +1,8 @@
 """`prepare --faces`: where eyes come to lie, masks, pictures without a face.
 
-Most tests put a detector in place of the real one, which is an extra: it takes a red and
-a blue spot for eyes. Those at the end need the extra and are left out without it; they
-look for the example's drawn faces.
+Most tests put a detector in place of the real one, which is an extra: it takes a red
+and a blue spot for eyes. Those at the end need the extra and are left out without it;
+they look for the example's drawn faces.
 """
 
 import subprocess
@@ -55,7 +55,7 @@ def draw_spots(eyes, radius, width=320, height=240):
     """Draws a gray picture with a red and a blue spot."""
     y, x = np.indices((height, width)) + 0.5
     image = np.full((height, width, 3), 90.0)
-    for (at_x, at_y), colour in zip(eyes, ([255, 0, 0], [0, 0, 255])):
+    for (at_x, at_y), colour in zip(eyes, ([255, 0, 0], [0, 0, 255]), strict=True):
         inside = np.clip(radius + 0.5 - np.hypot(x - at_x, y - at_y), 0, 1)[..., None]
         image = image * (1 - inside) + inside * colour
     return image.astype(np.uint8)

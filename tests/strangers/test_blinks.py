@@ -1,4 +1,4 @@
-"""Whose blinks are found, though shut eyes look different in each, and whose are not."""
+"""Whose blinks are found, though shut eyes differ from face to face, and whose not."""
 
 import numpy as np
 import pytest

@@ -50,7 +50,7 @@ def reader():
 def test_codes_are_read_whatever_the_light_and_the_size(reader, look):
     codes = play(60)
     read = measure_features(draw_faces(*codes.T, **look)) @ reader
-    for true, found in zip(codes.T, read.T):
+    for true, found in zip(codes.T, read.T, strict=True):
         assert np.corrcoef(true, found)[0, 1] > 0.97
 
 

@@ -9,9 +9,9 @@ from vae.training.history import HELD_OUT, PANEL, TRAIN, draw_history
 def history_of(values, held_out=None, name="loss"):
     """Returns the rows of a run in which every measure has these values."""
     rows = [{"loss": 0.0, "reconstruction_loss": 0.0, "kl_loss": 0.0} for _ in values]
-    for row, value in zip(rows, values):
+    for row, value in zip(rows, values, strict=True):
         row[name] = value
-    for row, value in zip(rows, held_out or ()):
+    for row, value in zip(rows, held_out or (), strict=False):
         names = ("val_loss", "val_reconstruction_loss", "val_kl_loss", "val_psnr")
         row |= dict.fromkeys(names, value)
     return rows

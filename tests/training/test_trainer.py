@@ -192,7 +192,9 @@ def test_the_best_epoch_is_that_of_psnr_or_of_bits(likelihood, best, monkeypatch
     found = iter([(9.0, 20.0), (8.0, 19.0), (8.5, 21.0), (7.0, 20.5)])
     names = ("val_loss", "val_psnr")
     monkeypatch.setattr(
-        trainer, "evaluate", lambda rows: dict(zip(("loss", "psnr"), next(found)))
+        trainer,
+        "evaluate",
+        lambda rows: dict(zip(("loss", "psnr"), next(found), strict=True)),
     )
     improved = []
 

@@ -66,9 +66,10 @@ class KerasVAE(keras.Model):
             terms = ops.exp(z_log_var) + ops.square(z_mean) - 1 - z_log_var
             kl = 0.5 * ops.sum(terms, axis=1)
             loss = ops.mean(reconstruction + kl)
-        gradients = tape.gradient(loss, self.trainable_weights)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights))
-        for tracker, value in zip(self.trackers, (loss, ops.mean(kl))):
+        weights = self.trainable_weights
+        gradients = tape.gradient(loss, weights)
+        self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        for tracker, value in zip(self.trackers, (loss, ops.mean(kl)), strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self.trackers}
 

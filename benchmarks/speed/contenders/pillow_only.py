@@ -2,8 +2,8 @@
 
 `pillow_only.py WAY reencode FOLDER OUTPUT` decodes and encodes each PNG of a folder,
 `pillow_only.py WAY write IMAGES.npy OUTPUT` encodes arrays, and `pillow_only.py WAY
-decode FOLDER` only decodes, files of any kind. WAY is threads or processes, one for each
-core. It prints the seconds of the work, without the start.
+decode FOLDER` only decodes, files of any kind. WAY is threads or processes, one for
+each core. It prints the seconds of the work, without the start.
 """
 
 import json
@@ -22,7 +22,7 @@ CHUNK = 32  # files that a process takes at a time
 
 
 def decode(folder, name):
-    """Decodes a file to uint8 (H, W, 3); returns its shape, for pixels to stay there."""
+    """Decodes a file to uint8 (H, W, 3); returns the shape alone: pixels stay there."""
     return _decode(folder, name).shape
 
 

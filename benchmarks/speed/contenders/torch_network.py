@@ -5,6 +5,8 @@ dense layer of 1024 and four transposed convolutions (5x5, 5x5, 6x6, 6x6), batch
 before each ReLU, Bernoulli likelihood plus KL. It takes 64 x 64 pixels and no others.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -28,7 +30,7 @@ class Encoder(nn.Module):
         self.convolutions = nn.Sequential(
             *(
                 _normalised(nn.Conv2d(before, after, 4, 2, 1), after)
-                for before, after in zip(widths, widths[1:])
+                for before, after in pairwise(widths)
             )
         )
         inner = widths[-1] * GRID * GRID
