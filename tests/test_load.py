@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, make_faces
-from crops import write_crops
 from PIL import Image
 
+from tests.drawing import make_faces
+from tests.files import ROOT, write_crops
 from vae import load
 from vae.errors import RefusedError, VaeError
 from vae.images.pixels import resize_image

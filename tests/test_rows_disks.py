@@ -6,10 +6,10 @@ import stat
 
 import h5py
 import pytest
-from conftest import make_faces, snapshot
-from crops import write_crops
-from test_checkpoint import load, save
 
+from tests.checkpoints import load, save
+from tests.drawing import make_faces
+from tests.files import snapshot, write_crops
 from vae import files
 from vae.checkpoint.directory import clear, locked
 from vae.errors import RefusedError, VaeError

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, make_faces
-from crops import write_crops
 
+from tests.drawing import make_faces
+from tests.files import ROOT, write_crops
 from vae import terminal
 from vae.terminal import PatientStream, quiet_stderr, signals_to
 
