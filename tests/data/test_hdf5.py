@@ -1,5 +1,7 @@
 """Reading image files: kinds of numbers, which axis is the width, fingerprints."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -64,6 +66,42 @@ def test_a_square_image_is_read_with_rows_first(open_images):
     file = open_images(images)
     assert (file.layout.name, file.layout.note) == ("rows-first", "")
     np.testing.assert_array_equal(read_all(file), images)
+
+
+BYTES = np.bytes_(b"rows-first")
+AS_OTHERS_STORE = {
+    "bytes": BYTES,
+    "padded bytes": np.array(b"rows-first", "S16"),
+    "one of an array": np.array([b"rows-first"], "S10"),
+    "one text of an array": ["rows-first"],
+}
+
+
+@pytest.mark.parametrize("case", AS_OTHERS_STORE)
+def test_row_70_the_layout_is_read_as_other_programs_store_it(case, open_images):
+    file = open_images(make_faces(2, 20, 28), recorded=AS_OTHERS_STORE[case])
+    assert (file.layout.name, file.layout_notes) == ("rows-first", [])
+
+
+@pytest.mark.parametrize("recorded", ["sideways", 3, b"rows", [b"a", b"b"], "x" * 99])
+def test_row_70_a_layout_that_is_not_understood_gets_a_line(recorded, open_images):
+    first, *rest = open_images(make_faces(2, 20, 28), recorded=recorded).layout_notes
+    assert "dataset 'data': attribute layout " in first and rest == [NOTE]
+    assert first.endswith(", rows-first or width-first expected; it is not used")
+
+
+def test_row_70_images_in_the_order_of_matlab_are_told(tmp_path):
+    path = write_h5(tmp_path / "in.h5", make_faces(9, 8, 8).transpose(3, 1, 2, 0))
+    with pytest.raises(RefusedError, match=r"expected; if MATLAB wrote it, permute\(x"):
+        ImageFile(path)
+
+
+def test_row_72_a_file_that_becomes_shorter_while_it_is_read_is_told(open_images):
+    file = open_images(make_faces(4000, 8, 8), chunks=(8, 8, 8, 3))
+    assert file.read(0, 8).any()
+    os.truncate(file.dataset.file.filename, 200_000)
+    with pytest.raises(VaeError, match="the file became shorter while it was read"):
+        file.read(2000, 2008)
 
 
 LAYOUTS = {  # for a file of N x 20 x 28: (settings, layout found, has a note)
@@ -169,13 +207,26 @@ def test_the_fingerprint_tells_layout_and_count(open_images):
     assert len(prints) == 3
 
 
-def test_the_fingerprint_of_a_large_file_reads_64_blocks(open_images, monkeypatch):
-    monkeypatch.setattr(hdf5, "TARGET_BLOCK_BYTES", 1)
-    file, spans = open_images(make_faces(200, 4, 4)), []
+def test_the_fingerprint_of_a_large_file_reads_1024_images(open_images, monkeypatch):
+    file, spans = open_images(make_faces(5000, 4, 4)), []
     read = file.read
     monkeypatch.setattr(file, "read", lambda *span: spans.append(span) or read(*span))
     file.fingerprint()
-    assert len(spans) == 64 and spans[0] == (0, 1) and spans[-1] == (199, 200)
+    assert len(spans) == 64 and spans[0] == (0, 16) and spans[-1] == (4984, 5000)
+
+
+def test_row_69_the_same_images_have_one_fingerprint_however_they_are_stored(
+    open_images,
+):
+    images = make_faces(2000, 6, 8)
+    turned = images.transpose(0, 2, 1, 3)
+    prints = {
+        open_images(images, layout="rows-first").fingerprint(),
+        open_images(images, layout="rows-first", chunks=(7, 6, 8, 3)).fingerprint(),
+        open_images(images / np.float32(255), layout="rows-first").fingerprint(),
+        open_images(turned, layout="width-first", compression="lzf").fingerprint(),
+    }
+    assert len(prints) == 1
 
 
 def test_row_19_damage_anywhere_in_a_file_is_a_told_error(tmp_path):

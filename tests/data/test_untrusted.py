@@ -201,3 +201,76 @@ def test_row_33_chunks_of_any_form_are_read_and_bad_ones_told(case, tmp_path):
         np.testing.assert_array_equal(file.read(0, 12), PIXELS)
         told = [note.split("'data': ")[1] for note in file.notes]
     assert len(told) == bool(advice) and all(note.startswith(advice) for note in told)
+
+
+def test_row_71_images_that_were_never_written_are_refused(refused, tmp_path):
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        data = file.create_dataset("data", (100, 8, 8, 3), "u1", chunks=(5, 8, 8, 3))
+        data[:24] = 9
+    for line in ("train in.h5 out", "prepare in.h5 out.h5"):
+        assert refused(line) == (
+            f"{DATASET}image 25 was never written; cut the dataset to what was, or copy"
+            " the file again"
+        )
+
+
+def test_row_73_one_compression_upon_another_is_refused(refused, tmp_path):
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_chunk((4, 8, 8, 3))
+    settings.set_deflate(9)
+    settings.set_deflate(9)
+    space = h5py.h5s.create_simple((12, 8, 8, 3))
+
+    def add(file):
+        h5py.h5d.create(file.id, b"data", h5py.h5t.STD_U8LE, space, settings)
+        h5py.Dataset(file["data"].id)[:] = PIXELS
+
+    write(tmp_path / "in.h5", add)
+    assert refused("train in.h5 out") == (
+        f"{DATASET}filters gzip, gzip found, one compression at most expected; repack"
+        " the file"
+    )
+
+
+def test_row_73_filters_of_the_origins_are_checked_as_well(refused, tmp_path):
+    write_h5(tmp_path / "in.h5", PIXELS)
+    with h5py.File(tmp_path / "in.h5", "a") as file:
+        file.create_dataset("frame", data=np.arange(12), scaleoffset=0)
+    message = refused("prepare in.h5 out.h5")
+    assert message.startswith(
+        "in.h5: dataset 'frame': filter 6 found, gzip, lzf, shuff"
+    )
+
+
+def test_row_74_what_is_no_hdf5_file_is_named(refused, tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (tmp_path / "in.h5").write_text(pointer)
+    assert refused("train in.h5 out").startswith("in.h5: a Git LFS pointer, an HDF5 fi")
+    (tmp_path / "in.h5").write_bytes(b"\0\0\0 ftypmp42")
+    message = refused("train in.h5 out")
+    assert message.endswith("prepare makes one of pictures and videos")
+    (tmp_path / "crops").mkdir()
+    assert refused("train crops out") == (
+        "crops: a directory, an HDF5 file expected; prepare makes one of it"
+    )
+
+
+def test_row_74_a_file_that_a_crashed_program_left_open_is_named(refused, tmp_path):
+    path = tmp_path / "in.h5"
+    code = "import sys, os, h5py, numpy\n"
+    code += "file = h5py.File(sys.argv[1], 'w', libver='latest')\n"
+    code += "file['data'] = numpy.zeros((4, 8, 8, 3), 'u1')\n"
+    code += "file.swmr_mode = True; file.flush(); os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, path])
+    message = refused("train in.h5 out")
+    assert message == (
+        "in.h5: not closed by the program that wrote it; h5clear -s in.h5"
+    )
+
+
+def test_row_75_images_that_are_too_large_are_made_smaller(refused, tmp_path, run_cli):
+    write_h5(tmp_path / "in.h5", np.full((2, 1500, 1500, 3), 7, np.uint8))
+    assert refused("train in.h5 out").endswith("; prepare --width 112 old.h5 new.h5")
+    assert run_cli("prepare", "--width", "112", "in.h5", "new.h5")[0] == 0
+    with ImageFile(tmp_path / "new.h5") as file:
+        assert (file.width, file.height) == (112, 112) and (file.read(0, 2) == 7).all()

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 
 from vae.checkpoint.model_files import read_metadata, verify_model_files
@@ -85,8 +86,8 @@ def _open(path, config, model):
         )
     size = model.width, model.height
     source = FileSource(path, config.hdf5_dataset_name, config.layout, size)
-    if source.note:
-        print(source.note, file=sys.stderr)
+    for note in source.layout_notes:
+        print(note, file=sys.stderr)
     if source.channels != model.channels:
         raise RefusedError(
             f"{printable(path)}: {show_channels(source.channels)} found,"
@@ -141,6 +142,11 @@ def _open_actor(path, folders, found):
             name = printable(os.path.join(folder, "metadata.json"))
             raise RefusedError(f"{name}: {error}") from None
         trained = _trained_on(metadata)
+        if re.fullmatch("[0-9a-f]{64}", str(trained.get("fingerprint"))):
+            raise RefusedError(
+                f"--actor: {printable(folder)} is a model of another version, which"
+                " does not tell its images; train it again, or leave --actor out"
+            )
         actor = FileSource(path, config.hdf5_dataset_name, config.layout)
         if actor.fingerprint() != trained.get("fingerprint"):
             raise RefusedError(

@@ -131,8 +131,8 @@ def _open_input(path, config):
     regular = os.path.isfile(path)
     if path.lower().endswith(HDF5_EXTENSIONS) or (regular and h5py.is_hdf5(path)):
         source = FileSource(path, config.hdf5_dataset_name, config.layout)
-        if source.note:
-            print(source.note, file=sys.stderr)
+        for note in source.layout_notes:
+            print(note, file=sys.stderr)
         return source
     return VideoSource(path, config.every)
 

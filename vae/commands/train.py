@@ -90,12 +90,17 @@ def _open_data(args, checkpoint, state):
     config = replace(config, layout=file.layout.name)
     validation = _open_validation(args.validation, config, model)
     data_description = _describe(file, validation)
+    if state and state.get("source") != data_description:  # repacked, rows first?
+        file = _open(args.input, replace(config, layout="auto"), requested)
+        data_description = _describe(file, validation)
     if state and state.get("source") != data_description:
         raise RefusedError(
             f"{printable(args.input)}: not the images that the run in"
             f" {printable(args.output)} was begun with; --resume needs the same data"
         )
     images, held_out = _load(file, validation, config, model, args.output)
+    if held_out is not None and (held_out == held_out[:1]).all():
+        print("the held-out images are all alike; PSNR says nothing", file=sys.stderr)
     return {
         "model": model,
         "config": config,

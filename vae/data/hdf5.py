@@ -23,9 +23,11 @@ from vae.data.untrusted import (
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
 
+MAX_STORED_SIDE = 8192  # pixels; prepare and evaluate make such images smaller
 TARGET_BLOCK_BYTES = 1 << 20  # what one read asks for, rounded to whole chunks
 MAX_LAYOUT_BYTES = 64  # of the attribute that says which axis is which
-FINGERPRINT_BLOCKS = 64
+FINGERPRINT_RUNS, RUN_IMAGES = 64, 16  # of images that are compared
+FINGERPRINT_KIND = "images:"  # before it, to tell it from that of 1.0.0
 KINDS = "uint8, or float16, float32 or float64 between 0 and 1"
 
 
@@ -58,21 +60,24 @@ class ImageFile:
         dataset_name: str = "data",
         layout: str = "auto",
         size: tuple[int | None, int | None] = (None, None),
+        max_side: int = MAX_SIDE,
     ) -> None:
         """Opens and checks everything but the pixel values.
 
         Args:
             layout: auto, width-first or rows-first.
             size: (width, height) the caller asks for, each None when it does not.
+            max_side: pixels of a side that is not refused.
 
         Raises:
             RefusedError: the file or the dataset is not what this tool reads.
         """
         self._name = f"{printable(path)}: dataset {dataset_name!r}"
         self._file = open_file(path)
+        self._bytes = self._measure()
         try:
             self.dataset = find_dataset(self._file, printable(path), dataset_name)
-            problem = _find_problem(self.dataset)
+            problem = _find_problem(self.dataset, max_side)
             if problem:
                 raise RefusedError(f"{self._name}: {problem}")
             check_storage(self.dataset, self._name)
@@ -92,11 +97,23 @@ class ImageFile:
     @property
     def notes(self) -> list[str]:
         """Lines for the user: how the axes were read, and chunks that are slow."""
-        chunks, notes = self.dataset.chunks, [self.layout.note]
+        chunks, notes = self.dataset.chunks, self.layout_notes
         if chunks and chunks[1:] != self.dataset.shape[1:]:
             notes.append(
                 f"{self._name}: chunks of {' x '.join(map(str, chunks))} split every"
                 " image, which is slow to read; repack it: prepare old.h5 new.h5"
+            )
+        return notes
+
+    @property
+    def layout_notes(self) -> list[str]:
+        """Lines for the user: how the axes were read, and a word that was not."""
+        notes, told = [self.layout.note], _read_layout(self.dataset)
+        if told not in (None, *LAYOUTS[1:]):
+            notes.insert(
+                0,
+                f"{self._name}: attribute layout {told!r:.40} found, rows-first or"
+                " width-first expected; it is not used",
             )
         return list(filter(None, notes))
 
@@ -119,12 +136,21 @@ class ImageFile:
                 f"{self._name}: images {start} to {stop - 1} can't be read"
                 f" ({explain_damage(error)}); copy the file again"
             ) from error
+        if self._measure() < self._bytes:  # HDF5 reads zeros past the end
+            raise VaeError(
+                f"{self._name}: the file became shorter while it was read; nothing of"
+                " it can be trusted, copy it again"
+            )
         if block.dtype != np.uint8:
             self._check_range(block, start)
             block = np.rint(block.astype(np.float32) * 255).astype(np.uint8)
         if self.layout.width_first:
             block = np.ascontiguousarray(block.transpose(0, 2, 1, 3))
         return block
+
+    def _measure(self):
+        """Bytes of the open file, also where another has taken its name."""
+        return os.fstat(self._file.id.get_vfd_handle()).st_size
 
     def _check_range(self, block, start):
         for row, image in enumerate(block, start):
@@ -146,16 +172,20 @@ class ImageFile:
             self.read(row, row + 1)
 
     def fingerprint(self) -> str:
-        """Returns a SHA-256 over the form and up to 64 blocks spread over the file."""
-        digest = hashlib.sha256(repr((self.dataset.shape, self.layout.name)).encode())
-        blocks = -(-self.count // self.block_rows)
-        chosen = np.unique(np.linspace(0, blocks - 1, FINGERPRINT_BLOCKS).astype(int))
-        for start in (chosen * self.block_rows).tolist():
-            digest.update(self.read(start, min(start + self.block_rows, self.count)))
-        return digest.hexdigest()
+        """Returns a SHA-256 over the form and up to 1024 images, spread over the file.
+
+        Files that hold the same images have the same, however they are stored.
+        """
+        form = self.count, self.height, self.width, self.channels
+        digest = hashlib.sha256(repr(form).encode())
+        runs = min(FINGERPRINT_RUNS, -(-self.count // RUN_IMAGES))
+        starts = np.linspace(0, max(0, self.count - RUN_IMAGES), runs).astype(int)
+        for start in starts.tolist():
+            digest.update(self.read(start, min(start + RUN_IMAGES, self.count)))
+        return FINGERPRINT_KIND + digest.hexdigest()
 
 
-def _find_problem(dataset: h5py.Dataset) -> str | None:
+def _find_problem(dataset: h5py.Dataset, max_side: int) -> str | None:
     """Why a dataset holds no images, or None."""
     shape, dtype = dataset.shape, dataset.dtype
     wanted = "N x width x height x 3 (or 1) expected"
@@ -163,12 +193,15 @@ def _find_problem(dataset: h5py.Dataset) -> str | None:
         return f"shape {shape} found, {wanted}"
     if shape[3] not in (1, 3):
         advice = "; move the channels to the end" if shape[1] in (1, 3) else ""
+        if shape[0] in (1, 3):
+            advice = "; if MATLAB wrote it, permute(x, [4 3 2 1]) there first"
         return f"shape {shape} found, {wanted}{advice}"
     if shape[0] == 0:
         return "no images found, at least one expected"
-    if not all(MIN_SIDE <= side <= MAX_SIDE for side in shape[1:3]):
+    if not all(MIN_SIDE <= side <= max_side for side in shape[1:3]):
         found = f"images of {shape[1]}x{shape[2]} pixels found"
-        return f"{found}, sides of {MIN_SIDE} to {MAX_SIDE} expected"
+        advice = "; prepare --width 112 old.h5 new.h5" if min(shape[1:3]) > 3 else ""
+        return f"{found}, sides of {MIN_SIDE} to {max_side} expected{advice}"
     plain_float = dtype.kind == "f" and dtype.itemsize in (2, 4, 8)
     if dtype != np.uint8 and not plain_float:
         return f"{dtype} values found, {KINDS} expected"
@@ -198,15 +231,20 @@ def _decide_layout(dataset, layout, size):
 
 
 def _read_layout(dataset):
-    """The attribute `layout` if it is one short text, else None."""
+    """The attribute `layout` as text, or None if there is none.
+
+    MATLAB, R, Julia and C++ store text of a fixed length, or an array of one.
+    """
     if "layout" not in dataset.attrs:
         return None
     stored = dataset.attrs.get_id("layout")
-    text = h5py.check_string_dtype(stored.dtype)
-    if not text or stored.shape != () or stored.get_storage_size() > MAX_LAYOUT_BYTES:
-        return None
-    found = dataset.attrs["layout"]
-    return found if isinstance(found, str) else None
+    if stored.get_storage_size() > MAX_LAYOUT_BYTES:
+        return f"of {stored.get_storage_size()} bytes"
+    found = np.asarray(dataset.attrs["layout"])
+    found = found.item() if found.size == 1 else found.tolist()
+    if isinstance(found, bytes):
+        found = found.decode(errors="backslashreplace")
+    return found.strip("\0 ") if isinstance(found, str) else str(found)
 
 
 def count_held_out(count: int, share: float) -> int:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from vae.config import MAX_SIDE
 from vae.data.hdf5 import ImageFile
 from vae.data.untrusted import check_rows
 from vae.errors import RefusedError, VaeError
@@ -31,7 +32,10 @@ _ADVICE = "copy it again, or repack it if you trust who made it"
 
 
 def try_images(
-    path: str | os.PathLike, dataset_name: str, origins: Iterable[str] = ()
+    path: str | os.PathLike,
+    dataset_name: str,
+    origins: Iterable[str] = (),
+    max_side: int = MAX_SIDE,
 ) -> None:
     """Opens images in a child process and reads their index, first and last block.
 
@@ -41,10 +45,10 @@ def try_images(
         RefusedError: the file is none this tool reads, or it crashes the library.
         VaeError: the stored bytes can't be read.
     """
-    _run(path, dataset_name, *origins)
+    _run(path, dataset_name, *origins, max_side=max_side)
 
 
-def _run(path, *names):
+def _run(path, *names, max_side):
     """Runs `main` in a child; raises what it raised, or that it did not live."""
     name = printable(path)
     root = str(Path(__file__).resolve().parents[2])
@@ -58,6 +62,7 @@ def _run(path, *names):
     seconds = CPU_SECONDS + size // BYTES_A_SECOND
     # -P: a module in the folder the user works in is not to be imported instead.
     command = [sys.executable, "-P", "-m", "vae.data.preflight", str(seconds)]
+    command.append(str(max_side))
     try:
         child = subprocess.run(
             [*command, path, *names],
@@ -84,7 +89,7 @@ def _run(path, *names):
     raise RefusedError(f"{name}: {reason}, a damaged or a hostile file; {_ADVICE}")
 
 
-def main(seconds: str, path: str, *names: str) -> int:
+def main(seconds: str, max_side: str, path: str, *names: str) -> int:
     """The child: sets the limits, makes the reads of `check`, prints why it refuses.
 
     Returns:
@@ -92,7 +97,7 @@ def main(seconds: str, path: str, *names: str) -> int:
     """
     _limit(int(seconds))
     try:
-        check(path, *names)
+        check(path, *names, max_side=int(max_side))
     except VaeError as error:
         sys.stdout.write(str(error))
         return error.exit_status
@@ -102,9 +107,11 @@ def main(seconds: str, path: str, *names: str) -> int:
     return 0
 
 
-def check(path: str | os.PathLike, dataset_name: str, *origins: str) -> None:
+def check(
+    path: str | os.PathLike, dataset_name: str, *origins: str, max_side: int = MAX_SIDE
+) -> None:
     """Makes the reads, in the child; raises what `try_images` does."""
-    with ImageFile(path, dataset_name) as file:
+    with ImageFile(path, dataset_name, max_side=max_side) as file:
         file.check_index()
     check_rows(path, origins, file.count)
 

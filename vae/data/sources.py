@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from PIL import ExifTags, Image
 
-from vae.data.hdf5 import ImageFile
+from vae.data.hdf5 import MAX_STORED_SIDE, ImageFile
 from vae.data.openface import find_csv, parse_crop, read_failed
 from vae.data.preflight import try_images
 from vae.data.untrusted import find_rows
@@ -187,7 +187,6 @@ class FileSource(ImageFile):
     """A `Source` of the images in an HDF5 file, with their origins if it has them.
 
     Attributes:
-        note: see `vae.data.hdf5.Layout`.
         width_first: whether the file stores the width before the height.
         dtype, compression: how the images are stored.
     """
@@ -202,10 +201,10 @@ class FileSource(ImageFile):
         size: tuple[int | None, int | None] = (None, None),
     ) -> None:
         """Opens and checks the file, after a child process; see `ImageFile`."""
-        try_images(path, dataset_name, ("source", "frame"))
-        super().__init__(path, dataset_name, layout, size)
+        try_images(path, dataset_name, ("source", "frame"), MAX_STORED_SIDE)
+        super().__init__(path, dataset_name, layout, size, MAX_STORED_SIDE)
         self.title = printable(os.path.basename(path))
-        self.note, self.width_first = self.layout.note, self.layout.width_first
+        self.width_first = self.layout.width_first
         self.dtype, self.compression = self.dataset.dtype, self.dataset.compression
         self._source = self._find_origins("source", h5py.check_string_dtype)
         self._frame = self._find_origins("frame", lambda dtype: dtype.kind in "iu")

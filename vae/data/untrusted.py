@@ -6,6 +6,7 @@ dataset, all of which can name other files (h5py follows each without asking), a
 through filters that come with h5py.
 """
 
+import itertools
 import math
 import os
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # as h5py say
 MAX_CHUNK_BYTES = 64 << 20  # one chunk is decompressed at a time, whole
 MAX_FILL_FACTOR = 1100  # gzip reaches about 1030:1; more was declared, not written
 ROWS_A_READ = 4096  # names of origin
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how one begins
 FILTERS = {  # no other is ever run, nor is a plug-in loaded
     h5py.h5z.FILTER_DEFLATE: "gzip",
     h5py.h5z.FILTER_LZF: "lzf",
@@ -39,8 +41,10 @@ def open_file(path: str | os.PathLike) -> h5py.File:
     try:
         check_regular(path)
     except OSError as error:
-        reason = "a directory" if os.path.isdir(path) else explain(error)
-        raise RefusedError(f"{name}: {reason}, an HDF5 file expected") from None
+        reason = f"{explain(error)}, an HDF5 file expected"
+        if os.path.isdir(path):
+            reason = "a directory, an HDF5 file expected; prepare makes one of it"
+        raise RefusedError(f"{name}: {reason}") from None
     try:
         return open_hdf5(path)
     except OSError as error:
@@ -56,7 +60,15 @@ def _open_problem(path, reason):
         return "another program is writing it; wait until it is done"
     if "truncated" in reason:
         return "truncated, a whole HDF5 file expected; copy it again"
-    return "not an HDF5 file; see the README for the format"
+    if "already open for write" in reason:
+        return f"not closed by the program that wrote it; h5clear -s {printable(path)}"
+    with open(path, "rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            return "a Git LFS pointer, an HDF5 file expected; fetch it: git lfs pull"
+    return (
+        "not an HDF5 file; see the README for the format. prepare makes one of"
+        " pictures and videos"
+    )
 
 
 def find_dataset(file: h5py.File, path: str, name: str) -> h5py.Dataset:
@@ -117,12 +129,7 @@ def check_storage(dataset: h5py.Dataset, name: str) -> None:
             f"{name}: {kind} found, images stored in the file itself expected;"
             " copy them into one file"
         )
-    for number in _list_filters(dataset):
-        if number not in FILTERS:
-            raise RefusedError(
-                f"{name}: filter {number} found, {', '.join(FILTERS.values())} or none"
-                " expected; repack the file"
-            )
+    check_filters(dataset, name)
     chunk_bytes = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
     if chunk_bytes > MAX_CHUNK_BYTES:
         raise RefusedError(
@@ -134,6 +141,26 @@ def check_storage(dataset: h5py.Dataset, name: str) -> None:
         raise RefusedError(
             f"{name}: {dataset.nbytes} bytes declared and {stored} stored; it was"
             " never written, or only in part"
+        )
+
+
+def check_filters(dataset: h5py.Dataset, name: str) -> None:
+    """Refuses filters that are not h5py's own, and one upon the other.
+
+    Raises:
+        RefusedError: the message begins with `name`.
+    """
+    found = _list_filters(dataset)
+    for number in found:
+        if number not in FILTERS:
+            raise RefusedError(
+                f"{name}: filter {number} found, {', '.join(FILTERS.values())} or none"
+                " expected; repack the file"
+            )
+    if sum(number in PACKERS for number in found) > 1:
+        raise RefusedError(
+            f"{name}: filters {', '.join(FILTERS[number] for number in found)} found,"
+            " one compression at most expected; repack the file"
         )
 
 
@@ -149,12 +176,12 @@ def check_chunks(dataset: h5py.Dataset, name: str) -> None:
     to be, and crashes.
 
     Raises:
-        VaeError: the index can't be read, or a chunk can't be one; the message begins
-            with `name`.
+        RefusedError: a chunk was never written; the message begins with `name`.
+        VaeError: the index can't be read, or a chunk can't be one.
     """
     if not dataset.chunks:
         return
-    filters, bad = _list_filters(dataset), []
+    filters, bad, there = _list_filters(dataset), [], set()
     whole = math.prod(dataset.chunks) * dataset.dtype.itemsize
     end = os.path.getsize(dataset.file.filename)
 
@@ -162,7 +189,9 @@ def check_chunks(dataset: h5py.Dataset, name: str) -> None:
         used = [n for at, n in enumerate(filters) if not chunk.filter_mask >> at & 1]
         least = 4 * used.count(h5py.h5z.FILTER_FLETCHER32)  # bytes of its sum
         packed = any(number in PACKERS for number in used)
-        fits = chunk.size > least if packed else chunk.size == whole + least
+        most = whole + whole // 100 + 4096  # what packing adds to noise
+        fits = least < chunk.size <= most if packed else chunk.size == whole + least
+        there.add(chunk.chunk_offset)
         if not fits or chunk.byte_offset + chunk.size > end:
             bad.append(chunk)
             return True  # ends the walk
@@ -179,6 +208,13 @@ def check_chunks(dataset: h5py.Dataset, name: str) -> None:
             f"{name}: the chunk of image {bad[0].chunk_offset[0]} is damaged"
             f" ({bad[0].size} bytes stored); copy the file again"
         )
+    spans = zip(dataset.shape, dataset.chunks, strict=True)
+    for place in itertools.product(*(range(0, *span) for span in spans)):
+        if place not in there:
+            raise RefusedError(
+                f"{name}: image {place[0]} was never written; cut the dataset to what"
+                " was, or copy the file again"
+            )
 
 
 def check_rows(path: str | os.PathLike, names: Iterable[str], count: int) -> None:
@@ -205,7 +241,10 @@ def find_rows(file: h5py.File, name: str, count: int) -> h5py.Dataset | None:
         return None
     found = file[name]
     plain = isinstance(found, h5py.Dataset) and found.shape == (count,)
-    return found if plain and not (found.is_virtual or found.external) else None
+    if not plain or found.is_virtual or found.external:
+        return None
+    check_filters(found, f"{printable(file.filename)}: dataset {name!r}")
+    return found
 
 
 def explain_damage(error: Exception) -> str:
