@@ -23,7 +23,7 @@ class OtherVersionError(RefusedError):
 
 
 class StoppedError(VaeError):
-    """A signal ended the run after its state was saved."""
+    """A signal ended the run: its state is saved, or what was there is as it was."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
