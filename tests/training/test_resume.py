@@ -1,14 +1,20 @@
 """A run that was stopped at any moment ends with the weights of a straight run."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.drawing import make_faces
-from tests.files import read_history, write_h5
+from tests.drawing import encode, make_faces
+from tests.files import ROOT, read_history, write_h5
+from vae import load
+from vae.checkpoint.directory import find_checkpoint, save_checkpoint
 from vae.training.session import Session
 
 pytestmark = pytest.mark.tensorflow
@@ -103,7 +109,9 @@ def test_row_04_a_signal_saves_and_says_how_to_go_on(
 
 def test_row_09_resume_of_a_finished_run_changes_nothing(straight, faces_file, run_cli):
     before = read_weights(straight)
-    assert run_cli("train", "--resume", faces_file, straight)[0] == 0
+    status, _, err = run_cli("train", "--resume", "--epochs", 3, faces_file, straight)
+    assert status == 0
+    assert "nothing is left to train: 4 epochs done, --epochs 3" in err
     after = read_weights(straight)
     for name, array in before.items():
         np.testing.assert_array_equal(after[name], array)
@@ -137,3 +145,76 @@ def test_row_08_resume_with_other_images_is_refused(straight, tmp_path, run_cli)
     status, _, err = run_cli("train", "--resume", other, straight)
     assert status == 2
     assert err.endswith("--resume needs the same data\n")
+
+
+ON_ONE_CORE = """
+import os, shutil, sys
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from vae.training.session import Session
+step = Session.on_step
+def on_step(self, losses):
+    step(self, losses)
+    if self.progress.step == 5:
+        shutil.copytree("out", "early")
+Session.on_step = on_step
+from vae.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_row_76_a_run_goes_on_with_another_number_of_cores(tmp_path):
+    path = write_h5(tmp_path / "faces.h5", make_faces(60, 64, 64))
+    options = [*OPTIONS, "--checkpoint-minutes", "0", path, "out"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for command in (
+        ["-c", ON_ONE_CORE, "train", *options],
+        ["-m", "vae", "train", "--resume", path, "early"],
+    ):
+        subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=environment, check=True
+        )
+    assert_same_run(tmp_path / "early", tmp_path / "out")
+
+
+def test_row_76_a_resume_that_can_not_be_exact_says_so(
+    straight, faces_file, tmp_path, run_cli
+):
+    shutil.copytree(straight, tmp_path / "out")
+    folder, state = find_checkpoint(straight, pytest.fail)
+    with h5py.File(os.path.join(folder, "arrays.h5")) as file:
+        arrays = {name: file[name][()] for name in file}
+    del state["schema"]
+    state["arithmetic"] |= {"tensorflow": "2.20.0"}
+    save_checkpoint(tmp_path / "out", STEPS, arrays, state)
+    status, _, err = run_cli("train", "--resume", faces_file, tmp_path / "out")
+    assert status == 0
+    assert "begun in other arithmetic (tensorflow 2.20.0 then, " in err
+
+
+def test_row_77_a_killed_training_leaves_a_model_from_its_first_epoch_on(
+    faces_file, tmp_path, run_cli, monkeypatch
+):
+    output = tmp_path / "out"
+
+    def crash(session, losses, original=Session.on_step):
+        original(session, losses)
+        if session.progress.epoch == 2:
+            raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "on_step", crash)
+        with pytest.raises(Crash):
+            run_cli("train", *OPTIONS, faces_file, output)
+    (tmp_path / "a.png").write_bytes(encode(Image.fromarray(make_faces(1)[0])))
+    line = (
+        f"{output}: the training goes on or was stopped; the best of 1 epochs so far is"
+        " used, epoch 1\n"
+    )
+    for command in (
+        ["sample", "--output-dir", tmp_path / "samples", output],
+        ["reconstruct", output, tmp_path / "a.png", tmp_path / "faces"],
+    ):
+        status, _, err = run_cli(*command)
+        assert status == 0 and line in err, err
+    with pytest.warns(UserWarning, match="the best of 1 epochs so far"):
+        load(output)

@@ -7,6 +7,7 @@ that fits what is there.
 
 import hashlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 from vae.checkpoint.storage import digest, read_json, write_json
@@ -122,10 +123,13 @@ def read_metadata(folder: str | os.PathLike) -> tuple[dict[str, Any], ModelConfi
         raise RefusedError(f"{printable(path)}: {error}") from None
 
 
-def open_model(folder: str | os.PathLike, requested: dict[str, int]) -> ModelConfig:
+def open_model(
+    folder: str | os.PathLike, requested: dict[str, int], warn: Callable[[str], Any]
+) -> ModelConfig:
     """Returns the `ModelConfig` of a model directory whose files are verified.
 
-    `requested` has options and values, the model's size as it was asked for.
+    `requested` has options and values, the model's size as it was asked for. `warn` is
+    called with a line if the training of the model has not ended.
 
     Raises:
         RefusedError: it is none or damaged, or a size is not its own.
@@ -139,4 +143,11 @@ def open_model(folder: str | os.PathLike, requested: dict[str, int]) -> ModelCon
                 f" {printable(folder)} has it; leave the option out"
             )
     verify_model_files(folder, metadata)
+    if metadata.get("finished") is False:
+        done, best = metadata.get("epochs_done"), metadata.get("best")
+        best = best.get("epoch") if isinstance(best, dict) else None
+        warn(
+            f"{printable(folder)}: the training goes on or was stopped; the best of"
+            f" {done!r:.20} epochs so far is used, epoch {best!r:.20}"
+        )
     return config

@@ -4,6 +4,7 @@ import argparse
 import io
 import os
 import sys
+from functools import partial
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
         VaeError: the model is damaged, or a picture can't be written.
     """
     config = ReconstructConfig(**ReconstructConfig.pick(vars(args)))
-    model = open_model(args.input, ModelChecks.pick(vars(args)))
+    warn = partial(print, file=sys.stderr)
+    model = open_model(args.input, ModelChecks.pick(vars(args)), warn)
     neutral = _read_neutral(args.neutral, config.align, model)
     folder, names = _find_crops(args.inputdir)
     _check_apart(args.inputdir, folder, args.output)

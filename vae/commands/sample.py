@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import sys
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -35,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
             f"--walks: {config.walks} of {config.steps} steps found, at most"
             f" {MAX_PICTURES} pictures expected"
         )
-    model = open_model(args.input, ModelChecks.pick(vars(args)))
+    warn = partial(print, file=sys.stderr)
+    model = open_model(args.input, ModelChecks.pick(vars(args)), warn)
     names = (
         _name_picture(config, walk, step)
         for walk in range(config.walks)

@@ -77,11 +77,11 @@ def _open_data(args, checkpoint, state):
     sizes = {"width": args.input_width, "height": args.input_height}
     requested = ModelConfig.pick(vars(args) | sizes)
     if state:
-        stored_model, stored_config, _ = read_state(checkpoint, state)
+        stored_model, stored_config, _, arithmetic = read_state(checkpoint, state)
         config = _merge(stored_config, TrainConfig.pick(vars(args)))
         requested = _merge(stored_model, requested).to_dict()
     else:
-        config = TrainConfig(**TrainConfig.pick(vars(args)))
+        config, arithmetic = TrainConfig(**TrainConfig.pick(vars(args))), None
     file = _open(args.input, config, requested)
     for note in file.notes:
         print(note, file=sys.stderr)
@@ -107,6 +107,7 @@ def _open_data(args, checkpoint, state):
         "images": images,
         "held_out": held_out,
         "data_description": data_description,
+        "arithmetic": arithmetic,
     }
 
 

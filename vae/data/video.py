@@ -4,6 +4,7 @@ FFmpeg is given an open file and the formats below, so that a playlist under the
 a video can't make it read another file or an address.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -99,13 +100,14 @@ class VideoSource:
         return batch
 
 
+@contextlib.contextmanager
 def _open(path):
-    """Returns an open container that closes its file as well."""
+    """Yields an open container; PyAV doesn't close the file that it is given."""
     check_regular(path)
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": ""}
-    container = av.open(open(path, "rb"), container_options=options)
-    container.streams.video[0].thread_type = "AUTO"
-    return container
+    with open(path, "rb") as file, av.open(file, container_options=options) as video:
+        video.streams.video[0].thread_type = "AUTO"
+        yield video
 
 
 def _declared_frames(container, stream):

@@ -91,7 +91,7 @@ def fit_image(image: np.ndarray, target: Target) -> np.ndarray | None:
     if target.fit == "crop":
         picture = ImageOps.fit(picture, (width, height), LANCZOS)
     elif target.fit == "pad":
-        # Of a line that would be thinner than a pixel Pillow 12 leaves nothing.
+        # Of a line that would be thinner than a pixel Pillow leaves nothing.
         wide, high = picture.size
         least = max(wide, -(-high // height)), max(high, -(-wide // width))
         picture = ImageOps.pad(picture.resize(least), (width, height), LANCZOS)

@@ -78,10 +78,11 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
         "mouth_share": (1,),
     }
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if sum(member.file_size for member in file.zip.infolist()) > MAX_BYTES:
+        # numpy closes a file by itself only if it is whole.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if sum(member.file_size for member in arrays.zip.infolist()) > MAX_BYTES:
                 raise ValueError("too large")
-            found = {name: file[name] for name in shapes}
+            found = {name: arrays[name] for name in shapes}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise VaeError(
             f"{printable(path)}: can't be read ({type(error).__name__}), the latent"

@@ -1,7 +1,7 @@
-"""Where a training is: with the arrays, all that a resume needs."""
+"""Where a training is, and what it computes in: with the arrays, all for a resume."""
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from vae.config import ModelConfig, TrainConfig
@@ -10,6 +10,43 @@ from vae.files import printable
 
 PARTS = ("loss", "reconstruction_loss", "kl_loss")
 COUNTERS = ("step", "epoch", "step_in_epoch", "best_epoch")
+MAX_THREADS = 1024
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What the last bits of all sums depend on: the same one gives the same run.
+
+    Attributes:
+        threads: that share an operation. tensorflow: its version.
+        instructions: vector extensions of the processor, or its architecture.
+    """
+
+    threads: int
+    tensorflow: str
+    instructions: str
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Self:
+        """Builds it from what may come from an untrusted file.
+
+        Raises:
+            RefusedError: a value is missing, unknown, or of another kind or range.
+        """
+        kinds = {item.name: item.type for item in fields(cls)}
+        found = values if isinstance(values, dict) else {}
+        if {name: type(value) for name, value in found.items()} != kinds:
+            raise _bad("arithmetic", values, f"{', '.join(kinds)}")
+        if not 1 <= found["threads"] <= MAX_THREADS:
+            raise _bad("threads", found["threads"], f"1 to {MAX_THREADS}")
+        return cls(**found)
+
+    def describe_change(self, before: Self) -> str | None:
+        """Returns what is another than before, or None."""
+        old, new = asdict(before), asdict(self)
+        changed = [name for name in old if old[name] != new[name]]
+        lines = [f"{name} {old[name]} then, {new[name]} now" for name in changed]
+        return ", ".join(lines) or None
 
 
 @dataclass
@@ -83,13 +120,18 @@ def _bad(name: str, found: Any, expected: Any) -> RefusedError:
 
 def read_state(
     checkpoint: str, state: dict[str, Any]
-) -> tuple[ModelConfig, TrainConfig, Progress]:
+) -> tuple[ModelConfig, TrainConfig, Progress, Arithmetic]:
     """Reads what the state.json of a checkpoint holds, which may be hostile.
 
     Raises:
         RefusedError: a value is of another kind or out of range.
     """
-    kinds = {"model": ModelConfig, "config": TrainConfig, "progress": Progress}
+    kinds = {
+        "model": ModelConfig,
+        "config": TrainConfig,
+        "progress": Progress,
+        "arithmetic": Arithmetic,
+    }
     try:
         return tuple(kind.from_dict(state.get(name)) for name, kind in kinds.items())
     except RefusedError as error:

@@ -23,8 +23,8 @@ from vae.model.saved_model import write_saved_model
 from vae.strangers.reader import fit_reader
 from vae.training.augment import augment_fully
 from vae.training.history import write_history
-from vae.training.progress import Progress
-from vae.training.trainer import Images, Trainer
+from vae.training.progress import Arithmetic, Progress
+from vae.training.trainer import Images, Trainer, is_finished
 
 PREVIEW_IMAGES = 8
 BEST = "best/"  # before the names of the best epoch's arrays in a checkpoint
@@ -37,14 +37,20 @@ class Recorder:
         output: the model directory.
         images: of the training, uint8 (N, H, W, C).
         data_description: the form and the fingerprint of the data, for metadata.
+        arithmetic: that this run computes in.
     """
 
     def __init__(
-        self, output: str, trainer: Trainer, images: Images, data_description: dict
+        self,
+        output: str,
+        trainer: Trainer,
+        images: Images,
+        data_description: dict,
+        arithmetic: Arithmetic,
     ) -> None:
         self._output, self._trainer, self._images = output, trainer, images
         self._model, self._config = trainer.model, trainer.config
-        self._data_description = data_description
+        self._data_description, self._arithmetic = data_description, vars(arithmetic)
         self._best = {}  # name -> array, of the best epoch
         self._exported = 0  # the epoch whose weights were written last
 
@@ -90,6 +96,7 @@ class Recorder:
             "config": self._config.to_dict(),
             "source": self._data_description,
             "progress": vars(progress),
+            "arithmetic": self._arithmetic,
         }
         save_checkpoint(self._output, progress.step, arrays, state)
         if progress.best_epoch:
@@ -119,6 +126,8 @@ class Recorder:
             "latent_statistics": "latent.npz",
             "best": progress.history[progress.best_epoch - 1],
             "epochs_done": progress.epoch,
+            "finished": is_finished(self._config, progress),
+            "arithmetic": self._arithmetic,
             "versions": {
                 "vae": __version__,
                 "python": platform.python_version(),

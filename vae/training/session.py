@@ -15,9 +15,10 @@ from vae.errors import StoppedError, VaeError
 from vae.files import printable
 from vae.model.network import VAE
 from vae.terminal import STOPS, progress_bar, signals_to
-from vae.training.progress import Progress
+from vae.training.arithmetic import dtype_policy, resolve_precision, use_arithmetic
+from vae.training.progress import Arithmetic, Progress
 from vae.training.recorder import Recorder
-from vae.training.trainer import Images, Trainer, dtype_policy, fit, resolve_precision
+from vae.training.trainer import Images, Trainer, fit, is_finished
 
 PREVIEWS = 10  # a run, evenly spread
 
@@ -30,6 +31,7 @@ class Session:
         images: of the training, uint8 (N, H, W, C).
         held_out: uint8 (M, H, W, C), or None.
         data_description: the form and the fingerprint of the data, for metadata.
+        arithmetic: that the run to resume computed in, or None.
     """
 
     def __init__(
@@ -40,14 +42,17 @@ class Session:
         images: Images,
         held_out: np.ndarray | None,
         data_description: dict,
+        arithmetic: Arithmetic | None = None,
     ) -> None:
+        own = use_arithmetic(arithmetic.threads if arithmetic else None)
+        self._change = own.describe_change(arithmetic or own)
         precision = resolve_precision(config.precision)
         self.output, self.images, self.held_out = output, images, held_out
         self.config = replace(config, precision=precision)
         keras.utils.set_random_seed(self.config.seed)
         self.model = VAE(model, dtype_policy(precision))
         self.trainer = Trainer(self.model, self.config, len(images))
-        self.recorder = Recorder(output, self.trainer, images, data_description)
+        self.recorder = Recorder(output, self.trainer, images, data_description, own)
         self.progress = Progress()
         self._signal = self._decibel = None
 
@@ -74,6 +79,15 @@ class Session:
             self.progress = self.recorder.restore(checkpoint, state)
             headline += f", going on from step {self.progress.step}"
         self._say(headline)
+        if self._change:
+            self._say(
+                f"the run was begun in other arithmetic ({self._change}): weights will"
+                " differ in their last bits from those of a run that never stopped"
+            )
+        if is_finished(self.config, self.progress):
+            done = f"{self.progress.epoch} epochs done"
+            wanted = f"--epochs {self.config.epochs}, --patience {self.config.patience}"
+            self._say(f"nothing is left to train: {done}, {wanted}")
         self._saved = time.monotonic()
         self._started = self._saved - self.progress.seconds
         total = self.trainer.batches * self.config.epochs
@@ -130,6 +144,8 @@ class Session:
         self._decibel = row.get("val_psnr")
         if improved:
             self.recorder.keep_best()
+        if row["epoch"] == 1:
+            self._save()  # from here on sample and reconstruct have a model
         epochs = self.config.epochs
         line = (
             f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.1f} = reconstruction"

@@ -5,7 +5,6 @@ the learning rate all follow from integers, so a resumed run needs arrays and a 
 """
 
 import math
-from pathlib import Path
 from typing import Protocol
 
 import keras
@@ -27,23 +26,7 @@ FINAL_RATE = 0.01  # of the peak, at the end of the cosine
 CLIP_NORM = 1.0  # of the gradient of the loss a pixel value
 SIGMA_MEMORY = 0.99  # of the running noise level that validation and saving use
 EVALUATION_BATCH = 128
-BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 Images = np.ndarray | StoredImages  # uint8 (N, H, W, C)
-
-
-def resolve_precision(precision: str) -> str:
-    """Returns float32 or bfloat16; auto: bfloat16 if the hardware computes in it."""
-    if precision != "auto":
-        return precision
-    cpu = Path("/proc/cpuinfo")  # of Linux
-    flags = cpu.read_text("ascii", "replace").split() if cpu.exists() else ()
-    fast = tf.config.list_physical_devices("GPU") or BFLOAT16_FLAGS.intersection(flags)
-    return "bfloat16" if fast else "float32"
-
-
-def dtype_policy(precision: str) -> str:
-    """Returns the Keras policy of a resolved precision; weights are always float32."""
-    return "mixed_bfloat16" if precision == "bfloat16" else "float32"
 
 
 class Trainer:
@@ -189,7 +172,7 @@ def fit(
     Held-out images are uint8 (M, H, W, C).
     """
     config = trainer.config
-    while progress.epoch < config.epochs and not out_of_patience(config, progress):
+    while not is_finished(config, progress):
         place = progress.epoch, progress.step_in_epoch
         for batch in cut_batches(images, config.batch_size, config.seed, *place):
             losses = trainer.train_step(batch, progress)
@@ -202,9 +185,10 @@ def fit(
         callback.on_epoch(row, improved)
 
 
-def out_of_patience(config: TrainConfig, progress: Progress) -> bool:
-    """Whether the held-out loss has not improved for `patience` epochs."""
-    return 0 < config.patience <= progress.epoch - progress.best_epoch
+def is_finished(config: TrainConfig, progress: Progress) -> bool:
+    """Whether all epochs are done, or none of the last `patience` was the best."""
+    out_of_patience = 0 < config.patience <= progress.epoch - progress.best_epoch
+    return progress.epoch >= config.epochs or out_of_patience
 
 
 def _end_epoch(trainer, progress, held_out):
