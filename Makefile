@@ -35,7 +35,8 @@ lowest: .venv/ready
 	$(PYTHON) -m venv .venv-lowest
 	$(BIN)/python tools/lowest_versions.py > .venv-lowest/constraints.txt
 	$(LOWEST)/pip install --quiet -c .venv-lowest/constraints.txt --editable '.[test]'
-	$(LOWEST)/python -m pytest -q tests
+	$(LOWEST)/python -m pytest -q -m "not tensorflow" tests
+	$(LOWEST)/python -m pytest -q -m tensorflow tests
 
 .venv/ready: requirements.txt setup.py
 	$(PYTHON) -m venv .venv

@@ -8,4 +8,4 @@ from packaging.requirements import Requirement
 def test_tensorflow_allows_no_h5py_with_a_newer_hdf5():
     wanted = [Requirement(line) for line in requires("tensorflow")]
     h5py = next(each for each in wanted if each.name == "h5py")
-    assert "3.15" not in h5py.specifier, "raise h5py in requirements.txt, see SECURITY.md"
+    assert "3.15" not in h5py.specifier, "raise ours, see SECURITY.md"

@@ -56,8 +56,10 @@ def test_row_64_a_closed_terminal_stops_like_a_kill_unless_it_is_ignored():
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EAGAIN, errno.EPIPE])
 def test_row_65_messages_that_can_not_be_written_end_nothing(code, tmp_path):
+    log = open(tmp_path / "log", "w")
+
     class Failing(io.StringIO):
-        fileno = open(tmp_path / "log", "w").fileno
+        fileno = log.fileno
 
         def write(self, text):
             raise OSError(code, os.strerror(code))
@@ -65,9 +67,10 @@ def test_row_65_messages_that_can_not_be_written_end_nothing(code, tmp_path):
         def flush(self):
             self.write("")
 
-    stream = PatientStream(Failing())
-    assert stream.write("a line\n") == 7
-    stream.flush()
+    with log:
+        stream = PatientStream(Failing())
+        assert stream.write("a line\n") == 7
+        stream.flush()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])

@@ -80,7 +80,7 @@ def test_row_30_a_bad_value_found_while_training_keeps_the_run(
     monkeypatch.setattr("vae.data.arrays.SAMPLE_IMAGES", 4)
     monkeypatch.setattr("vae.data.arrays.SAMPLE_PARTS", 4)
     monkeypatch.setattr("vae.data.hdf5.TARGET_BLOCK_BYTES", 1)
-    monkeypatch.setattr("vae.data.hdf5.FINGERPRINT_BLOCKS", 2)
+    monkeypatch.setattr("vae.data.hdf5.FINGERPRINT_RUNS", 1)
     images = make_faces(40, 16, 16).astype(np.float32) / 255
     images[33, 2, 2, 0] = np.nan
     path, output = write_h5(tmp_path / "in.h5", images), tmp_path / "out"
