@@ -18,10 +18,7 @@ FLOORS = [  # a room may import from the floors below its own
 ]
 ON_TENSORFLOW = {
     *(f"vae.model.{name}" for name in ("network", "losses", "saved_model")),
-    *(
-        f"vae.training.{name}"
-        for name in ("session", "recorder", "trainer", "arithmetic", "augment")
-    ),
+    *(f"vae.training.{name}" for name in ("session", "recorder", "trainer", "augment")),
     *(f"vae.evaluation.{name}" for name in ("judge", "session")),
 }
 

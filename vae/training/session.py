@@ -15,10 +15,17 @@ from vae.errors import StoppedError, VaeError
 from vae.files import printable
 from vae.model.network import VAE
 from vae.terminal import STOPS, progress_bar, signals_to
-from vae.training.arithmetic import dtype_policy, resolve_precision, use_arithmetic
 from vae.training.progress import Arithmetic, Progress
 from vae.training.recorder import Recorder
-from vae.training.trainer import Images, Trainer, fit, is_finished
+from vae.training.trainer import (
+    Images,
+    Trainer,
+    dtype_policy,
+    fit,
+    is_finished,
+    resolve_precision,
+    use_arithmetic,
+)
 
 PREVIEWS = 10  # a run, evenly spread
 

@@ -9,9 +9,8 @@ from vae.config import ModelConfig, TrainConfig  # noqa: E402
 from vae.data.arrays import sample_images  # noqa: E402
 from vae.images.pixels import measure_pixels  # noqa: E402
 from vae.model.network import VAE  # noqa: E402
-from vae.training.arithmetic import dtype_policy, resolve_precision  # noqa: E402
 from vae.training.progress import Progress  # noqa: E402
-from vae.training.trainer import Trainer, fit  # noqa: E402
+from vae.training.trainer import Trainer, dtype_policy, fit, resolve_precision  # noqa: E402
 
 ENDLESS = 10**6  # epochs
 
