@@ -184,11 +184,11 @@ def test_row_76_a_resume_that_can_not_be_exact_says_so(
     with h5py.File(os.path.join(folder, "arrays.h5")) as file:
         arrays = {name: file[name][()] for name in file}
     del state["schema"]
-    state["arithmetic"] |= {"tensorflow": "2.20.0"}
+    state["arithmetic"] |= {"tensorflow": "2.20.0\x1b[2J"}
     save_checkpoint(tmp_path / "out", STEPS, arrays, state)
     status, _, err = run_cli("train", "--resume", faces_file, tmp_path / "out")
     assert status == 0
-    assert "begun in other arithmetic (tensorflow 2.20.0 then, " in err
+    assert "begun in other arithmetic (tensorflow 2.20.0\\x1b[2J then, " in err
 
 
 def test_row_77_a_killed_training_leaves_a_model_from_its_first_epoch_on(

@@ -36,7 +36,7 @@ class Arithmetic:
         kinds = {item.name: item.type for item in fields(cls)}
         found = values if isinstance(values, dict) else {}
         if {name: type(value) for name, value in found.items()} != kinds:
-            raise _bad("arithmetic", values, f"{', '.join(kinds)}")
+            raise _bad("arithmetic", values, ", ".join(kinds))
         if not 1 <= found["threads"] <= MAX_THREADS:
             raise _bad("threads", found["threads"], f"1 to {MAX_THREADS}")
         return cls(**found)
@@ -46,7 +46,7 @@ class Arithmetic:
         old, new = asdict(before), asdict(self)
         changed = [name for name in old if old[name] != new[name]]
         lines = [f"{name} {old[name]} then, {new[name]} now" for name in changed]
-        return ", ".join(lines) or None
+        return printable(", ".join(lines)) or None  # they may be of a hostile file
 
 
 @dataclass
