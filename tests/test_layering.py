@@ -14,7 +14,8 @@ FLOORS = [  # a room may import from the floors below its own
     {"model", "data"},
     {"checkpoint", "images"},
     {"files", "parallel", "config"},
-    {"terminal", "errors"},
+    {"terminal"},
+    {"errors"},
 ]
 ON_TENSORFLOW = {
     *(f"vae.model.{name}" for name in ("network", "losses", "saved_model")),

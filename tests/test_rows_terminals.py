@@ -3,16 +3,19 @@
 import errno
 import io
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from tests.drawing import make_faces
-from tests.files import ROOT, write_crops
+from tests.files import ROOT, load, write_crops
 from vae import terminal
-from vae.terminal import PatientStream, quiet_stderr, signals_to
+from vae.errors import VaeError
+from vae.terminal import PatientStream, quiet_stderr, quiet_tensorflow, signals_to
 
 TOOL = [sys.executable, str(ROOT / "vae.py")]
 
@@ -115,3 +118,62 @@ def test_row_68_settings_of_keras_change_nothing(faces_file, tmp_path):
         weights.append((tmp_path / name / "weights.h5").read_bytes())
     assert weights[0] == weights[1]
     assert os.listdir(home / ".keras") == ["keras.json"]
+
+
+@pytest.mark.parametrize("line", ["-h", "sample -h", "prepare crops out.h5"])
+def test_row_95_results_that_can_not_be_written_are_an_error(line, tmp_path):
+    write_crops(tmp_path / "crops", make_faces(3, 8, 8))
+    with open("/dev/full", "w") as full:
+        settings = {"stdout": full, "stderr": subprocess.PIPE, "text": True}
+        found = subprocess.run([*TOOL, *line.split()], cwd=tmp_path, **settings)
+    name = "vae.py" if line.endswith("-h") else "vae.py prepare"
+    assert found.returncode == 1
+    assert found.stderr == (
+        f"{name}: error: standard output: can't be written (no space left on device),"
+        " what the command prints is lost; the files that it wrote are whole\n"
+    )
+    if name == "vae.py prepare":
+        assert len(load(tmp_path / "out.h5")[0]) == 3
+
+
+def test_row_95_too_little_memory_for_tensorflow_is_said_before_it_aborts(monkeypatch):
+    limits = terminal.resource.RLIM_INFINITY
+    monkeypatch.setattr(terminal.resource, "getrlimit", lambda _: (1 << 30, limits))
+    with pytest.raises(VaeError) as caught, quiet_tensorflow():
+        pytest.fail("it was not asked")
+    assert str(caught.value) == (
+        "ulimit -v: 1048576 KB found, unlimited or at least 3145728 expected, as"
+        " TensorFlow needs; raise it"
+    )
+    for enough in (limits, terminal.MIN_ADDRESS_SPACE):
+        monkeypatch.setattr(
+            terminal.resource, "getrlimit", lambda _, soft=enough: (soft, limits)
+        )
+        with quiet_tensorflow():
+            pass
+
+
+def test_row_95_no_more_threads_is_one_line(monkeypatch, tmp_path, run_cli):
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    crops = write_crops(tmp_path / "crops", make_faces(3, 8, 8))
+    monkeypatch.setattr(threading.Thread, "start", start)
+    status, out, err = run_cli("prepare", crops, tmp_path / "out.h5")
+    assert (status, out) == (1, "")
+    assert err == (
+        "vae.py prepare: error: no thread can be started (can't start new thread);"
+        " memory is short, or the limit of `ulimit -u` is reached\n"
+    )
+    assert os.listdir(tmp_path) == ["crops"]
+
+
+def test_row_95_few_open_files_are_enough(tmp_path):
+    write_crops(tmp_path / "crops", make_faces(40, 8, 8))
+    line = ["prepare", "crops", "out.h5"]
+    few = resource.RLIMIT_NOFILE, (16, 16)
+    settings = {"preexec_fn": lambda: resource.setrlimit(*few), "cwd": tmp_path}
+    assert (
+        subprocess.run([*TOOL, *line], **settings, capture_output=True).returncode == 0
+    )
+    assert len(load(tmp_path / "out.h5")[0]) == 40

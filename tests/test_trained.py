@@ -175,6 +175,15 @@ PROGRESS = {
     "word": {"best": "1"},
     "more": {"x": 1},
     "other": {"step": 121},
+    "row_91 seconds": {"seconds": 10**400},
+    "row_91 best": {"best": 10**400},
+    "row_91 sums": {"sums": {"loss": 10**400, "kl_loss": 1, "reconstruction_loss": 1}},
+}
+ROWS = {  # what an honest row of history becomes
+    "row_91 huge": lambda row: row | {"loss": 10**400},
+    "row_91 another column": lambda row: row | {"x": 1.0},
+    "row_91 a column less": lambda row: {k: row[k] for k in row if k != "val_psnr"},
+    "row_91 held out or not": lambda row: {k: row[k] for k in row if "val" not in k},
 }
 ARITHMETIC = {
     "none": {"threads": 0},
@@ -190,7 +199,9 @@ def test_row_14_a_state_of_other_types_is_refused(trained, faces_file, run_cli):
     arrays = {}
     with h5py.File(os.path.join(folder, "arrays.h5")) as file:
         arrays = {name: file[name][()] for name in file}
-    for case, changes in PROGRESS.items():
+    history = state["progress"]["history"]
+    rows = {case: {"history": list(map(ROWS[case], history))} for case in ROWS}
+    for case, changes in (PROGRESS | rows).items():
         changed = {k: v for k, v in state.items() if k != "schema"}
         changed["progress"] = state["progress"] | changes
         save_checkpoint(trained, 120, arrays, changed)

@@ -51,22 +51,37 @@ def main(argv: list[str] | None = None) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see vae.__main__
         signal.signal(signal.SIGINT, signal.default_int_handler)
     secure_streams()
-    args = build_parser().parse_args(argv)
     # Before numpy is imported, which reads it: our own threads share the work, and its
     # matrix products would start others to fight them for the same cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    name = "vae.py"
     try:
+        args = _parse(argv)
+        name = f"vae.py {args.command}"
         status = import_module(f"vae.commands.{args.command}").run(args)
         sys.stdout.flush()
         return status
     except VaeError as error:
-        print(f"vae.py {args.command}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {error}", file=sys.stderr)
         return error.exit_status
+    except MemoryError:
+        print(
+            f"{name}: error: not enough memory; close other programs", file=sys.stderr
+        )
+        return VaeError.exit_status
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output left; there is no one to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+def _parse(argv):
+    try:
+        return build_parser().parse_args(argv)
+    except SystemExit:
+        sys.stdout.flush()  # a help that can't be written is an error as well
+        raise
 
 
 def build_parser() -> argparse.ArgumentParser:

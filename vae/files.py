@@ -218,7 +218,7 @@ def refuse_output(
     """
     if path is None:
         return
-    if not path.endswith(ending):
+    if not path.lower().endswith(ending):
         raise RefusedError(f"{option}: {printable(path)} found, NAME{ending} expected")
     if os.path.isdir(path):
         found = f"{printable(path)}: a folder found, a file expected"

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TypeVar
 
+from vae.errors import VaeError
+
 AHEAD = 2  # items a core that are done or waiting, before the first is used
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,18 +28,31 @@ def map_ordered(
 
     Few results wait to be used at any time, however many items there are. What
     `function` raises is raised here; items that have not begun are then left.
+
+    Raises:
+        VaeError: no thread can be started.
     """
     cores, waiting = count_cores(), deque()
     pool = ThreadPoolExecutor(cores)
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            waiting.append(_submit(pool, function, item))
             if len(waiting) > AHEAD * cores:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool, function, item):
+    try:
+        return pool.submit(function, item)
+    except RuntimeError as error:
+        raise VaeError(
+            f"no thread can be started ({error}); memory is short, or the limit of"
+            " `ulimit -u` is reached"
+        ) from error
 
 
 def cut_evenly(count: int, most: int) -> list[slice]:

@@ -11,8 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from vae.errors import VaeError
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None
+
 # Ctrl-C, `kill`, and, not on Windows, a terminal that closes.
 STOPS = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", 0)]))
+MIN_ADDRESS_SPACE = 3 << 30  # bytes; measured on two cores, each thread takes more
 
 
 class PatientStream:
@@ -49,6 +57,43 @@ class PatientStream:
             _point_nowhere(self._stream.fileno())
 
 
+class ResultStream:
+    """A stream of results; one that can't be written ends the command with a line.
+
+    A reader that leaves is no such failure, and raises BrokenPipeError.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes text; returns its length."""
+        with self._failing():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Hands on what was written."""
+        with self._failing():
+            self._stream.flush()
+
+    @contextmanager
+    def _failing(self):
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _point_nowhere(self._stream.fileno())
+            reason = str(error.strerror).lower()
+            raise VaeError(
+                f"standard output: can't be written ({reason}), what the command prints"
+                " is lost; the files that it wrote are whole"
+            ) from error
+
+
 def _point_nowhere(number):
     nowhere = os.open(os.devnull, os.O_RDWR)
     if nowhere != number:
@@ -57,7 +102,7 @@ def _point_nowhere(number):
 
 
 def secure_streams() -> None:
-    """Opens the standard streams that are closed, and makes stderr a patient one.
+    """Opens the standard streams that are closed; what can't be written has rules.
 
     Otherwise the next file to be opened would take the number of a closed one, and what
     a library prints there would end up in that file. What an encoding lacks is escaped.
@@ -72,6 +117,8 @@ def secure_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
     if sys.stderr is sys.__stderr__ or sys.__stderr__ is None:
         sys.stderr = PatientStream(sys.stderr)
+    if sys.stdout is sys.__stdout__ or sys.__stdout__ is None:
+        sys.stdout = ResultStream(sys.stdout)
 
 
 @contextmanager
@@ -110,7 +157,16 @@ def quiet_tensorflow() -> Iterator[None]:
 
     Keras is told what it must be, whatever the user's environment says, and finds no
     folder to read settings from or write them to.
+
+    Raises:
+        VaeError: the process may not have the memory that TensorFlow starts with.
     """
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0] if resource else -1
+    if 0 <= allowed < MIN_ADDRESS_SPACE:  # TensorFlow would abort, with a stack trace
+        raise VaeError(
+            f"ulimit -v: {allowed >> 10} KB found, unlimited or at least"
+            f" {MIN_ADDRESS_SPACE >> 10} expected, as TensorFlow needs; raise it"
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ |= {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": os.devnull}
     with quiet_stderr():

@@ -137,6 +137,24 @@ def large_chunks(file):
         file["data"][start : start + rows] = np.zeros(shape, "f4")
 
 
+def deflate_zeros(megabytes):
+    """Returns a zlib stream of so many megabytes of zeros; the same block, repeated."""
+    packer = zlib.compressobj(9)
+    start = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = (megabytes << 20) % 65521 << 16 | 1  # Adler-32
+    return start[:2] + start[2:] * megabytes + b"\x03\0" + checksum.to_bytes(4)
+
+
+def deep_chunk(file):
+    """Writes a chunk of 4 MB, between others, that unpacks to 4 GB."""
+    shape = (1020, 64, 64, 3)
+    data = file.create_dataset(
+        "data", shape, "u1", chunks=(340, 64, 64, 3), compression=1
+    )
+    data[:] = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    data.id.write_direct_chunk((340, 0, 0, 0), deflate_zeros(4000))
+
+
 def long_names(file):
     """Writes origins of a quarter of a megabyte each."""
     file.create_dataset("data", data=np.zeros((256, 8, 8, 3), "u1"))
@@ -239,6 +257,7 @@ BOMBS = {  # name -> (kind, function that writes it); a good file comes first
     ),
     "HDF5 that declares 10^9 images": ("data", hdf5(declared)),
     "HDF5 with a chunk of 240 MB": ("data", hdf5(giant_chunk)),
+    "HDF5 with a chunk of 4 MB that unpacks to 4 GB": ("data", hdf5(deep_chunk)),
     "HDF5 with the largest chunks, of floats": ("data", hdf5(large_chunks)),
     "HDF5 with names of 256 KB": ("data", hdf5(long_names)),
     "HDF5 with an attribute of 32 MB": ("data", hdf5(long_layout)),

@@ -4,8 +4,10 @@ import os
 import stat
 
 import h5py
+import numpy as np
 import pytest
 
+from benchmarks.faults.bombs import deflate_zeros
 from tests.drawing import make_faces
 from tests.files import write_h5
 from vae.data import preflight
@@ -48,8 +50,8 @@ def test_row_24_an_endless_file_is_refused(line, refused, tmp_path, monkeypatch)
     [
         ("kill -SEGV $$", "the HDF5 library crashes on it"),
         ("kill -ABRT $$", "the HDF5 library crashes on it"),
-        ("kill -KILL $$", "reading it takes for ever"),
-        ("exit 1", "it can't be read"),
+        ("kill -XCPU $$", "reading it takes for ever"),
+        ("exit 3", "it can't be read"),
     ],
 )
 def test_row_24_a_child_that_dies_is_a_refusal(end, told, tmp_path, monkeypatch):
@@ -60,6 +62,35 @@ def test_row_24_a_child_that_dies_is_a_refusal(end, told, tmp_path, monkeypatch)
     with pytest.raises(RefusedError) as caught:
         try_images(path, "data")
     assert str(caught.value).startswith(f"{path}: {told}, a damaged or a hostile file;")
+
+
+def test_row_90_a_chunk_that_unpacks_to_far_more_than_it_may(tmp_path):
+    path, shape = tmp_path / "in.h5", (3, 1000, 1000, 3)
+    with h5py.File(path, "w") as file:
+        chunks = {"chunks": (1, *shape[1:]), "compression": 1}
+        data = file.create_dataset("data", data=np.zeros(shape, "u1"), **chunks)
+        data.id.write_direct_chunk((1, 0, 0, 0), deflate_zeros(900))
+    with pytest.raises(VaeError, match="image 1 can't be read|takes too much memory"):
+        try_images(path, "data")
+
+
+@pytest.mark.parametrize(
+    "end, told",
+    [
+        ("kill -KILL $$", "the child process that does so was killed (signal 9); try"),
+        ("kill -TERM $$", "the child process that does so was killed (signal 15); tr"),
+        ("exit 1", "Python could not start once more; memory is short, or a limit of"),
+    ],
+)
+def test_row_92_a_child_that_is_ended_blames_no_file(end, told, tmp_path, monkeypatch):
+    path, child = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8)), tmp_path / "child"
+    child.write_text(f"#!/bin/sh\n{end}\n")
+    child.chmod(child.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(preflight.sys, "executable", str(child))
+    with pytest.raises(VaeError) as caught:
+        try_images(path, "data")
+    assert str(caught.value).startswith(f"{path}: can't be checked, {told}")
+    assert caught.value.exit_status == 1
 
 
 def test_row_24_a_file_that_takes_all_memory_is_refused(tmp_path):
@@ -103,7 +134,7 @@ def test_what_the_child_refuses_is_told_as_if_here(tmp_path):
     content = bytearray(path.read_bytes())
     content[at] ^= 1
     path.write_bytes(content)
-    with pytest.raises(VaeError, match="images 0 to 0 can't be read") as caught:
+    with pytest.raises(VaeError, match="image 0 can't be read") as caught:
         try_images(path, "data")
     assert caught.value.exit_status == 1
 

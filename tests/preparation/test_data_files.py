@@ -1,10 +1,13 @@
 """Behaviour of `prepare` on data files: appending to one, and repacking one."""
 
+import stat
+
 import h5py
 import numpy as np
 
 from tests.drawing import make_faces
-from tests.files import load, write_crops, write_h5
+from tests.files import files_below, load, write_crops, write_h5
+from vae.data.writer import reserve
 
 
 def test_append_adds_and_keeps_what_was_there(tmp_path, run_cli):
@@ -38,6 +41,51 @@ def test_append_refuses_what_it_would_have_to_change(tmp_path, run_cli):
     floats = write_h5(tmp_path / "floats.h5", make_faces(3) / 255)
     status, _, err = run_cli("prepare", "--append", crops, floats)
     assert status == 2 and "float64, width first found" in err
+
+
+def test_row_93_a_file_that_another_run_writes_is_refused(refused, run_cli, tmp_path):
+    first = write_crops(tmp_path / "first", make_faces(4))
+    write_crops(tmp_path / "second", make_faces(3))
+    write_h5(tmp_path / "data.h5", make_faces(5))
+    (tmp_path / "link.h5").symlink_to("data.h5")
+    assert run_cli("prepare", "--overwrite", first, "data.h5")[0] == 0
+    for line in ("--append second data.h5", "--append second link.h5"):
+        with reserve("data.h5", extends=True):
+            assert refused(f"prepare {line}") == (
+                f"{line.split()[-1]}: another run is writing it, a file of its own"
+                " expected; or wait until that is done"
+            )
+    before = files_below(tmp_path)
+    assert run_cli("prepare", "--append", "second", "link.h5")[0] == 0
+    assert len(load("data.h5")[0]) == 7 and files_below(tmp_path) == before
+
+
+def test_row_93_what_is_left_of_a_killed_run_holds_nothing(tmp_path, run_cli):
+    crops = write_crops(tmp_path / "crops", make_faces(4))
+    left = tmp_path / f".data.h5.{'0' * 16}.part"
+    left.touch()
+    assert run_cli("prepare", crops, tmp_path / "data.h5")[0] == 0
+    assert not left.exists()
+
+
+def test_row_94_append_keeps_the_mode_and_follows_the_link(tmp_path, run_cli):
+    crops = write_crops(tmp_path / "crops", make_faces(4))
+    output, link = tmp_path / "disk" / "data.h5", tmp_path / "link.h5"
+    assert run_cli("prepare", crops, output)[0] == 0
+    output.chmod(0o640)
+    link.symlink_to(output)
+    assert run_cli("prepare", "--append", crops, link)[0] == 0
+    assert link.is_symlink() and len(load(output)[0]) == 8
+    assert stat.S_IMODE(output.stat().st_mode) == 0o640
+
+
+def test_row_94_names_may_have_all_255_bytes(tmp_path, run_cli):
+    crops = write_crops(tmp_path / "crops", make_faces(4)[[0, 0, 1, 2, 3]])
+    output = tmp_path / f"{'é' * 126}.h5"
+    assert run_cli("prepare", "--dedupe", crops, output)[0] == 0
+    assert len(load(output)[0]) == 4
+    [sheet] = tmp_path.glob("*.png")
+    assert sheet.name == "é" * 120 + ".duplicates.png"
 
 
 def test_repack_mends_chunks_floats_layout_and_size(tmp_path, run_cli):

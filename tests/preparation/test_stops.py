@@ -52,7 +52,7 @@ def test_a_stopped_run_leaves_what_was_there(tmp_path, run_cli, number, old):
         output.write_bytes(old)
     process = start(["prepare", "--overwrite", crops, output], code=SLOW)
     deadline = time.monotonic() + 60
-    while not list(folder.glob(".data.h5.*.part")) and time.monotonic() < deadline:
+    while len(list(folder.glob(".data.h5.*.part"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.3)
     process.send_signal(number)
@@ -74,7 +74,8 @@ def test_a_killed_append_keeps_the_old_file(tmp_path, run_cli):
     before = output.read_bytes()
     process = start(["prepare", "--append", crops, output], code=SLOW)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".data.h5.*.part")) and time.monotonic() < deadline:
+    parts = ".data.h5.*.part"  # the one that holds the place, and the new file
+    while len(list(tmp_path.glob(parts))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.3)
     process.kill()

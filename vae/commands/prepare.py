@@ -10,8 +10,16 @@ import h5py
 from vae.config import FALLBACK_SIDE, MAX_SIDE, MIN_SIDE, PrepareConfig
 from vae.data.sources import FileSource, PictureSource, open_folder
 from vae.data.video import VideoSource
+from vae.data.writer import reserve
 from vae.errors import RefusedError
-from vae.files import explain, natural_key, printable, refuse_existing, refuse_overlap
+from vae.files import (
+    MAX_NAME,
+    explain,
+    natural_key,
+    printable,
+    refuse_existing,
+    refuse_overlap,
+)
 from vae.images.pixels import Target, show_size
 from vae.images.reading import EXTENSIONS
 from vae.preparation.faces import is_installed
@@ -36,12 +44,19 @@ def run(args: argparse.Namespace) -> int:
                 f"--{side}: {wanted} found, {MIN_SIDE} to {MAX_SIDE} expected"
             )
     sheets = {
-        kind: f"{os.path.splitext(args.output)[0]}.{kind}.png"
+        kind: _name_sheet(args.output, kind)
         for kind, option in BAD_KINDS.items()
         if getattr(args, option)
     }
     _check_faces(args)
     _check_output(args, sheets)
+    with reserve(args.output, args.append):
+        _refuse_what_is_there(args, sheets)
+        return _run(args, config, sheets)
+
+
+def _run(args, config, sheets):
+    """Opens everything, and writes the file that is held."""
     sources = _open_inputs(args.inputs, config)
     old = _open_old(args)
     pipeline = Pipeline(
@@ -71,6 +86,14 @@ def _check_faces(args):
         )
 
 
+def _name_sheet(output, kind):
+    """Returns OUTPUT.kind.png; a long name is cut, so that every disk takes it."""
+    folder, name = os.path.split(output)
+    ending = f".{kind}.png"
+    stem = os.fsencode(os.path.splitext(name)[0])[: MAX_NAME - len(ending)]
+    return os.path.join(folder, stem.decode(errors="ignore") + ending)
+
+
 def _check_output(args, sheets):
     name = printable(args.output)
     if args.append and args.overwrite:
@@ -83,6 +106,11 @@ def _check_output(args, sheets):
             " last argument"
         )
     refuse_overlap([args.output, *sheets.values()], args.inputs)
+    refuse_existing(os.path.dirname(args.output) or ".", [], overwrite=False)
+
+
+def _refuse_what_is_there(args, sheets):
+    name = printable(args.output)
     if os.path.lexists(args.output) and not (args.append or args.overwrite):
         raise RefusedError(
             f"{name}: already there; add to it with --append, replace it with"

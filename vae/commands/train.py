@@ -77,7 +77,9 @@ def _open_data(args, checkpoint, state):
     sizes = {"width": args.input_width, "height": args.input_height}
     requested = ModelConfig.pick(vars(args) | sizes)
     if state:
-        stored_model, stored_config, _, arithmetic = read_state(checkpoint, state)
+        stored_model, stored_config, progress, arithmetic = read_state(
+            checkpoint, state
+        )
         config = _merge(stored_config, TrainConfig.pick(vars(args)))
         requested = _merge(stored_model, requested).to_dict()
     else:
@@ -99,6 +101,12 @@ def _open_data(args, checkpoint, state):
             f" {printable(args.output)} was begun with; --resume needs the same data"
         )
     images, held_out = _load(file, validation, config, model, args.output)
+    if state and progress.history and progress.holds_out != (held_out is not None):
+        raise RefusedError(
+            f"{printable(os.path.join(checkpoint, 'state.json'))}: a history"
+            f" {'with' if progress.holds_out else 'without'} held-out images found, the"
+            " other kind expected by its settings; it is no state that train wrote"
+        )
     if held_out is not None and (held_out == held_out[:1]).all():
         print("the held-out images are all alike; PSNR says nothing", file=sys.stderr)
     return {

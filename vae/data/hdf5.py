@@ -132,9 +132,10 @@ class ImageFile:
         try:
             block = self.dataset[start:stop]  # (B, H, W, C) or (B, W, H, C)
         except (OSError, RuntimeError) as error:
+            which = f"images {start} to {stop - 1}"
             raise VaeError(
-                f"{self._name}: images {start} to {stop - 1} can't be read"
-                f" ({explain_damage(error)}); copy the file again"
+                f"{self._name}: {which if stop - start > 1 else f'image {start}'} can't"
+                f" be read ({explain_damage(error)}); copy the file again"
             ) from error
         if self._measure() < self._bytes:  # HDF5 reads zeros past the end
             raise VaeError(
@@ -162,13 +163,13 @@ class ImageFile:
                 )
 
     def check_index(self) -> None:
-        """Reads where each chunk lies, and the first and the last image.
+        """Reads where each chunk lies, the first and last image, one of a large chunk.
 
         Raises:
             VaeError: any of it can't be read.
         """
-        check_chunks(self.dataset, self._name)
-        for row in {0, self.count - 1}:
+        large = check_chunks(self.dataset, self._name)
+        for row in sorted({0, self.count - 1} | large):
             self.read(row, row + 1)
 
     def fingerprint(self) -> str:

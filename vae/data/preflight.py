@@ -28,6 +28,8 @@ CPU_SECONDS = 5  # a file that takes longer, but for its size, does not come to 
 BYTES_A_SECOND = 64 << 20  # that a slow computer checks
 MAX_SECONDS = 300  # of waiting, for a disk on a slow network
 MAX_MEMORY = 1 << 30  # bytes of address space; a good file takes a fifth of it
+_FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGKILL", 9))
+_UNFORESEEN = 3  # the child's exit status for what no reader should raise
 _ADVICE = "copy it again, or repack it if you trust who made it"
 
 
@@ -78,13 +80,23 @@ def _run(path, *names, max_side):
         raise VaeError(f"{name}: can't be checked ({explain(error)})") from error
     if child.returncode == 0:
         return
-    told = child.stdout.decode(errors="replace")
-    if child.returncode in (1, 2) and told:
-        raise (RefusedError if child.returncode == 2 else VaeError)(told)
+    told, ended = child.stdout.decode(errors="replace"), child.returncode
+    if ended in (1, 2) and told:
+        raise (RefusedError if ended == 2 else VaeError)(told)
+    if ended == 1:
+        raise VaeError(
+            f"{name}: can't be checked, Python could not start once more; memory is"
+            " short, or a limit of `ulimit -a` too low"
+        )
+    if -ended in _FROM_OUTSIDE:
+        raise VaeError(
+            f"{name}: can't be checked, the child process that does so was killed"
+            f" (signal {-ended}); try again"
+        )
     reason = "it can't be read"
-    if resource and child.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        reason = "reading it takes for ever"  # SIGKILL comes at the hard limit
-    elif child.returncode < 0:
+    if resource and ended == -signal.SIGXCPU:
+        reason = "reading it takes for ever"
+    elif ended < 0:
         reason = "the HDF5 library crashes on it"
     raise RefusedError(f"{name}: {reason}, a damaged or a hostile file; {_ADVICE}")
 
@@ -93,7 +105,8 @@ def main(seconds: str, max_side: str, path: str, *names: str) -> int:
     """The child: sets the limits, makes the reads of `check`, prints why it refuses.
 
     Returns:
-        The exit status: that of the error, 0 for a good file.
+        The exit status: that of the error, 0 for a good file. Python's own, 1, without
+        a word says that it could not start.
     """
     _limit(int(seconds))
     try:
@@ -104,6 +117,8 @@ def main(seconds: str, max_side: str, path: str, *names: str) -> int:
     except MemoryError:
         sys.stdout.write(f"{printable(path)}: reading it takes too much memory")
         return RefusedError.exit_status
+    except Exception:
+        return _UNFORESEEN
     return 0
 
 

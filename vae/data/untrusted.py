@@ -19,6 +19,7 @@ from vae.files import check_regular, explain, printable
 
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # as h5py says it
 MAX_CHUNK_BYTES = 64 << 20  # one chunk is decompressed at a time, whole
+LARGE_CHUNK_BYTES = 1 << 19  # as stored; a smaller one unpacks to 550 MB at most
 MAX_FILL_FACTOR = 1100  # gzip reaches about 1030:1; more was declared, not written
 ROWS_A_READ = 4096  # names of origin
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how one begins
@@ -169,19 +170,22 @@ def _list_filters(dataset):
     return [created.get_filter(at)[0] for at in range(created.get_nfilters())]
 
 
-def check_chunks(dataset: h5py.Dataset, name: str) -> None:
+def check_chunks(dataset: h5py.Dataset, name: str) -> set[int]:
     """Compares each entry in the index of chunks with what such a chunk must be.
 
     HDF5 does not: it reads past the end of a chunk that is stored shorter than it has
-    to be, and crashes.
+    to be, and crashes. Nor does it stop unpacking at a chunk's size.
+
+    Returns:
+        A row of each packed chunk that is large enough to unpack to far too much.
 
     Raises:
         RefusedError: a chunk was never written; the message begins with `name`.
         VaeError: the index can't be read, or a chunk can't be one.
     """
     if not dataset.chunks:
-        return
-    filters, bad, there = _list_filters(dataset), [], set()
+        return set()
+    filters, bad, there, large = _list_filters(dataset), [], set(), set()
     whole = math.prod(dataset.chunks) * dataset.dtype.itemsize
     end = os.path.getsize(dataset.file.filename)
 
@@ -192,6 +196,8 @@ def check_chunks(dataset: h5py.Dataset, name: str) -> None:
         most = whole + whole // 100 + 4096  # what packing adds to noise
         fits = least < chunk.size <= most if packed else chunk.size == whole + least
         there.add(chunk.chunk_offset)
+        if packed and chunk.size > LARGE_CHUNK_BYTES:
+            large.add(chunk.chunk_offset[0])
         if not fits or chunk.byte_offset + chunk.size > end:
             bad.append(chunk)
             return True  # ends the walk
@@ -215,6 +221,7 @@ def check_chunks(dataset: h5py.Dataset, name: str) -> None:
                 f"{name}: image {place[0]} was never written; cut the dataset to what"
                 " was, or copy the file again"
             )
+    return large
 
 
 def check_rows(path: str | os.PathLike, names: Iterable[str], count: int) -> None:

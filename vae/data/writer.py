@@ -7,19 +7,24 @@ chunks of whole images, with checksums.
 
 import contextlib
 import glob
+import hashlib
 import io
 import math
 import os
 import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
 
 import h5py
 import numpy as np
 
-from vae.errors import VaeError
-from vae.files import explain, lock_file, printable, sync_folder
+from vae.errors import RefusedError, VaeError
+from vae.files import MAX_NAME, explain, lock_file, printable, sync_folder
 
 CHUNK_BYTES = 1 << 20  # no more, or HDF5 does not cache a chunk
 GZIP_LEVEL = 1  # higher ones take far longer and save little on photographs
+ASIDE_ROOM = 32  # bytes that the hidden name of an unfinished file takes besides
 ORIGIN_ROWS = 1024  # rows a chunk of `source` and of `frame`
 
 
@@ -34,25 +39,30 @@ class ImageWriter:
     """
 
     def __init__(
-        self, path: str, shape: tuple[int, int, int], compression: str
+        self,
+        path: str,
+        shape: tuple[int, int, int],
+        compression: str,
+        extends: bool = False,
     ) -> None:
         """Creates the file aside, in the folder of `path`.
 
         Args:
             shape: (H, W, C) of an image.
             compression: none or gzip.
+            extends: whether it takes the place of a file with more in it: through a
+                link, and with the old one's mode.
 
         Raises:
             VaeError: it can't be created.
         """
         self.path, self.count = path, 0
         self.chunk_rows = max(1, CHUNK_BYTES // math.prod(shape))
-        folder, name = os.path.split(os.path.abspath(path))
-        self._aside = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")
+        self._place = _find_place(path, extends)
+        self._extends, self._aside = extends, _name_aside(self._place)
         self._file = None
         with self._explaining():
-            os.makedirs(folder, exist_ok=True)
-            _sweep(folder, name)
+            os.makedirs(os.path.dirname(self._aside), exist_ok=True)
             self._disk = _Disk(self._aside)
             self._file = h5py.File(self._disk, "w")
             packing = {"compression": "gzip", "compression_opts": GZIP_LEVEL}
@@ -112,11 +122,14 @@ class ImageWriter:
         with self._explaining():
             self._file.close()
             self._disk.check()
+            if self._extends:
+                mode = stat.S_IMODE(os.stat(self._place).st_mode)
+                os.chmod(self._aside, mode)
             os.fsync(self._disk.fileno())
-            os.replace(self._aside, self.path)
+            os.replace(self._aside, self._place)
             self._disk.close()
             self._file = None
-            sync_folder(os.path.dirname(os.path.abspath(self.path)))
+            sync_folder(os.path.dirname(self._aside))
 
     def discard(self) -> None:
         """Removes what was written."""
@@ -174,10 +187,65 @@ class _Disk(io.FileIO):
             raise self._error
 
 
-def _sweep(folder, name):
-    """Removes what killed runs left; a live one holds a lock on its file."""
-    pattern = os.path.join(glob.escape(folder), f".{glob.escape(name)}.*.part")
-    for path in glob.glob(pattern):
+@contextlib.contextmanager
+def reserve(path: str, extends: bool) -> Iterator[None]:
+    """Keeps other runs from writing a data file; folders that it needs are made.
+
+    So what is read of an old file, to be written again, is not another one's by then.
+    Folders that are still empty at the end are removed again. `extends` as for
+    `ImageWriter`.
+
+    Raises:
+        RefusedError: another run is writing the file.
+        VaeError: its folder can't be written.
+    """
+    marker = _name_aside(_find_place(path, extends))
+    folder = Path(marker).parent
+    made = [at for at in (folder, *folder.parents) if not at.exists()]
+    try:
+        try:
+            os.makedirs(folder, exist_ok=True)
+            file = _Disk(marker)  # locked before others are looked for, as they do
+        except OSError as error:
+            reason = f"can't be written ({explain(error)})"
+            raise VaeError(f"{printable(path)}: {reason}") from error
+        with file:
+            if _sweep(marker):
+                raise RefusedError(
+                    f"{printable(path)}: another run is writing it, a file of its own"
+                    " expected; or wait until that is done"
+                )
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(marker)
+        for each in made:
+            with contextlib.suppress(OSError):
+                os.rmdir(each)
+
+
+def _find_place(path, extends):
+    """A link that is to be replaced is a place of its own."""
+    return os.path.realpath(path) if extends else os.path.abspath(path)
+
+
+def _name_aside(path):
+    """Returns a new hidden name beside a path, of a length that every disk takes."""
+    folder, name = os.path.split(path)
+    if len(os.fsencode(name)) > MAX_NAME - ASIDE_ROOM:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")
+
+
+def _sweep(marker):
+    """Removes what killed runs left; returns whether a live one holds a file."""
+    folder, name = os.path.split(marker)
+    stem, held = name.rsplit(".", 2)[0], False
+    pattern = os.path.join(glob.escape(folder), f"{glob.escape(stem)}.*.part")
+    for path in set(glob.glob(pattern)) - {marker}:
         with contextlib.suppress(OSError), open(path, "rb") as file:
-            if lock_file(file):
+            taken = lock_file(file)  # None: the disk has no locks
+            held = held or taken is False
+            if taken:
                 os.unlink(path)
+    return held

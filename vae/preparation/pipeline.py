@@ -96,7 +96,8 @@ class Pipeline:
         return self.old.count if self.old else 0
 
     def _create(self) -> ImageWriter:
-        return ImageWriter(self.output, self.target.shape, self.compression)
+        settings = self.target.shape, self.compression, self.old is not None
+        return ImageWriter(self.output, *settings)
 
     def _fill(self, writer: ImageWriter, stop: "_Stop") -> tuple[list, list, int]:
         """Writes all images; returns measures, failures, and how many had no face."""

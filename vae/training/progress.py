@@ -9,8 +9,11 @@ from vae.errors import RefusedError
 from vae.files import printable
 
 PARTS = ("loss", "reconstruction_loss", "kl_loss")
+_COLUMNS = {"epoch", "step", "learning_rate", *PARTS, "seconds"}
+_HELD_OUT_COLUMNS = {f"val_{name}" for name in (*PARTS, "psnr")}
 COUNTERS = ("step", "epoch", "step_in_epoch", "best_epoch")
 MAX_THREADS = 1024
+MAX_COUNT = 2**53  # JSON has whole numbers that no float can hold
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Progress:
     best_epoch: int = 0
     seconds: float = 0.0
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether the epochs done were judged by held-out images."""
+        return bool(self.history) and "val_loss" in self.history[-1]
+
     @classmethod
     def from_dict(cls, values: Any) -> Self:
         """Builds it from what may come from an untrusted file.
@@ -81,11 +89,11 @@ class Progress:
             found = sorted(values) if isinstance(values, dict) else values
             raise _bad("fields", found, sorted(names))
         for name in COUNTERS:
-            if type(values[name]) is not int or not 0 <= values[name] < 2**53:
+            if type(values[name]) is not int or not 0 <= values[name] < MAX_COUNT:
                 raise _bad(name, values[name], "a count")
-        for name, others in (("seconds", ()), ("best", (type(None),))):
-            if type(values[name]) not in (float, int, *others):
-                raise _bad(name, values[name], "a number")
+        _check_numbers("seconds", {"seconds": values["seconds"]})
+        if values["best"] is not None:
+            _check_numbers("best", {"best": values["best"]})
         _check_numbers("sums", values["sums"])
         if set(values["sums"]) != set(PARTS):
             raise _bad("sums", sorted(values["sums"]), sorted(PARTS))
@@ -103,6 +111,8 @@ def _check_history(history: Any, epoch: int, best_epoch: int) -> None:
         _check_numbers(f"row {number} of history", row)
         if row.get("epoch") != number or row.keys() != history[0].keys():
             raise _bad(f"row {number} of history", sorted(row), "the next epoch")
+        if row.keys() not in (_COLUMNS, _COLUMNS | _HELD_OUT_COLUMNS):
+            raise _bad(f"row {number} of history", sorted(row), sorted(_COLUMNS))
 
 
 def _check_numbers(name: str, values: Any) -> None:
@@ -110,7 +120,8 @@ def _check_numbers(name: str, values: Any) -> None:
     if not isinstance(values, dict):
         raise _bad(name, values, "names and numbers")
     for value in values.values():
-        if type(value) not in (int, float):
+        whole = type(value) is int and abs(value) < MAX_COUNT
+        if not whole and type(value) is not float:
             raise _bad(name, value, "a number")
 
 
