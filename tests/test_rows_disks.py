@@ -9,7 +9,7 @@ import pytest
 
 from tests.checkpoints import load, save
 from tests.drawing import make_faces
-from tests.files import snapshot, write_crops
+from tests.files import snapshot, write_crops, write_h5
 from vae import files
 from vae.checkpoint.directory import clear, locked
 from vae.errors import RefusedError, VaeError
@@ -107,3 +107,20 @@ def test_row_62_files_of_others_outlive_an_overwrite(tmp_path):
     left = [path.relative_to(tmp_path) for path in tmp_path.rglob("*")]
     files_left = [str(path) for path in left if (tmp_path / path).is_file()]
     assert sorted(files_left) == sorted(kept)
+
+
+def test_row_96_an_overwrite_refuses_to_clear_its_own_input(refused, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    write_h5(tmp_path / "out" / "weights.h5", make_faces(4))
+    write_h5(tmp_path / "in.h5", make_faces(4))
+    for line in (
+        "out/weights.h5 out",
+        "out/weights.h5 link",
+        "--validation link/weights.h5 in.h5 out",
+    ):
+        path = next(word for word in line.split() if word.endswith("weights.h5"))
+        assert refused(f"train --overwrite {line}") == (
+            f"--overwrite: {path} lies in {line.split()[-1]}, which is to be replaced;"
+            " move it out, or name another folder"
+        )

@@ -87,6 +87,14 @@ def test_the_worst_images_are_named():
     assert f"worst PSNR: {worst[0]['value']:.2f} row 6; " in format_details(summary)[0]
 
 
+def test_row_97_codes_that_say_nothing_are_told():
+    summary = make_judge([make_measured(3)]).summarise(name)
+    told = "it says next to nothing of a face, the posterior has collapsed"
+    assert not any(told in line for line in format_details(summary))
+    summary["kl_per_dimension"] = [0.2, 0.05, 0.01]
+    assert any(told in line for line in format_details(summary))
+
+
 def test_what_does_not_exist_is_said_and_not_made_up():
     judge = make_judge([make_measured(3)], "bernoulli")
     summary = judge.summarise(name)

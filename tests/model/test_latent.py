@@ -17,6 +17,7 @@ from vae.errors import VaeError
 from vae.model import latent
 from vae.model.latent import (
     LatentStatistics,
+    describe_collapse,
     draw_walks,
     interpolate,
     load_statistics,
@@ -255,3 +256,8 @@ def test_row_53_long_walks_come_a_little_at_a_time():
     assert next(endless)[:2] == (0, 0)
     short = draw_all(statistics, 2, 3, 0)
     np.testing.assert_allclose(draw_all(statistics, 2, 300, 0)[:, ::100], short, 1e-5)
+
+
+def test_row_97_a_collapse_is_told_by_its_nats():
+    assert describe_collapse(0.1 * 30, 30) is None
+    assert describe_collapse(1.5, 30).startswith("a KL of 0.050 nats a number of the c")

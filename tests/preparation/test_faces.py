@@ -174,6 +174,17 @@ def test_what_is_in_the_file_is_not_cut_again(tmp_path, run_cli, spots):
     assert np.abs(find_spots(images[3]) - EYES / 2).max() < 0.2
 
 
+@pytest.mark.parametrize("off, told", [(0, True), (3, True), (6, False)])
+def test_row_97_crops_that_are_cut_already_are_told(
+    tmp_path, run_cli, spots, off, told
+):
+    places = 2 * (EYES + off)  # in a crop of 224 pixels
+    crops = write_crops(tmp_path / "crops", np.stack([draw_spots(places, 9, 224, 224)]))
+    _, out, _ = run_cli("prepare", "--faces", crops, tmp_path / "out.h5")
+    line = "--faces: 1 pictures are face crops already, and were cut once more; leave"
+    assert (line in out) == told
+
+
 def test_requests_that_can_not_work_are_refused(tmp_path, monkeypatch, run_cli):
     folder, output = write_crops(tmp_path / "a", make_faces(1)), tmp_path / "data.h5"
     status, _, err = run_cli("prepare", "--mask", folder, output)

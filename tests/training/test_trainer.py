@@ -161,6 +161,15 @@ def test_without_held_out_images_the_last_epoch_is_exported(
     assert "60 images of 20 x 24, 0 held out" in err
 
 
+def test_row_97_a_collapse_is_told_at_the_end(tmp_path, run_cli, faces_file):
+    def train(beta, epochs):
+        options = ["--epochs", epochs, "--beta", beta, "--latent-dim", 8, "--overwrite"]
+        return run_cli("train", *options, faces_file, tmp_path / "out")[2]
+
+    assert "the posterior has collapsed; train with a lower --beta" in train(1e5, 12)
+    assert "collapsed" not in train(1, 2)
+
+
 def test_patience_ends_a_run_that_gets_no_better(tmp_path, run_cli, faces_file):
     options = ["--epochs", "50", "--patience", "2", "--learning-rate", "0"]
     output = tmp_path / "out"

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         actor, count = _open_actor(args.actor, args.models, found)
     for folder, (metadata, _) in zip(args.models, found, strict=True):
         verify_model_files(folder, metadata)
+        _tell_of_training(args.data, source, folder, metadata)
     with quiet_tensorflow():
         from vae.evaluation.session import Session
     session = Session(
@@ -131,6 +132,17 @@ def _same_shape(size, other):
     if not all(isinstance(side, int) and side > 0 for side in other):
         return False
     return abs(size[0] * other[1] - size[1] * other[0]) <= max(*size, *other) / 2
+
+
+def _tell_of_training(path, source, folder, metadata):
+    """Says that images were trained on; a folder's can't be told."""
+    trained = _trained_on(metadata).get("fingerprint")
+    if isinstance(source, FileSource) and source.fingerprint() == trained:
+        print(
+            f"{printable(path)}: the images that {printable(folder)} was trained on;"
+            " what is measured flatters it, so take others to judge it by",
+            file=sys.stderr,
+        )
 
 
 def _open_actor(path, folders, found):

@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
             be written.
     """
     _check_output(args, warn=lambda line: None)
+    if args.overwrite:
+        _keep_inputs(args)
     with locked(args.output):
         checkpoint, state = _check_output(args, warn=partial(print, file=sys.stderr))
         wanted = _open_data(args, checkpoint, state)
@@ -70,6 +72,17 @@ def _check_output(args, warn):
             " --resume, replace the model with --overwrite, or name another folder"
         )
     return None, None
+
+
+def _keep_inputs(args):
+    """Refuses to clear a model directory that the data is in."""
+    folder = os.path.join(os.path.realpath(args.output), "")
+    for path in filter(None, [args.input, args.validation]):
+        if os.path.realpath(path).startswith(folder):
+            raise RefusedError(
+                f"--overwrite: {printable(path)} lies in {printable(args.output)},"
+                " which is to be replaced; move it out, or name another folder"
+            )
 
 
 def _open_data(args, checkpoint, state):

@@ -9,6 +9,7 @@ import numpy as np
 from vae.evaluation.confidence import MIN_PIECES, Interval, bound_mean
 from vae.images.pixels import limit_size, resize_image
 from vae.images.sheets import make_grid, stack_pairs
+from vae.model.latent import describe_collapse
 
 # name in a series -> (as it is called, 1 if more is better or -1, digits)
 COMPARED = {
@@ -114,6 +115,7 @@ def format_details(summary: dict[str, Any]) -> list[str]:
     shown = " ".join(f"{value:.2f}" for value in largest[:SHOWN_DIMENSIONS])
     more = " ..." if len(largest) > SHOWN_DIMENSIONS else ""
     lines.append(f"KL by dimension, nats, largest first: {shown}{more}")
+    lines += filter(None, [describe_collapse(sum(largest), len(largest))])
     score, limit = summary["stranger_score"], summary["stranger_above"]
     if score is None:
         lines.append("stranger score: none, since the images are too few to tell by")

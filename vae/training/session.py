@@ -13,6 +13,7 @@ from tqdm import tqdm
 from vae.config import ModelConfig, TrainConfig
 from vae.errors import StoppedError, VaeError
 from vae.files import printable
+from vae.model.latent import describe_collapse
 from vae.model.network import VAE
 from vae.terminal import STOPS, progress_bar, signals_to
 from vae.training.progress import Arithmetic, Progress
@@ -125,6 +126,9 @@ class Session:
         if "val_psnr" in best:
             epoch, decibel = self.progress.best_epoch, best["val_psnr"]
             print(f"best epoch: {epoch}, held-out PSNR {decibel:.2f} dB")
+        collapse = describe_collapse(best["kl_loss"], self.model.config.latent_dim)
+        if collapse:
+            self._say(collapse)
 
     def on_step(self, losses: dict[str, float]) -> None:
         """Moves the bar; saves and stops when a signal came, saves when it is time."""
