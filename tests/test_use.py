@@ -68,6 +68,27 @@ def test_reconstruct_keeps_names_and_reports_quality(
     assert read(tmp_path / "out" / "clip" / "frame_1.png").shape == (24, 20, 3)
 
 
+@pytest.mark.parametrize("command", ["reconstruct", "evaluate"])
+def test_row_80_row_81_row_83_what_a_folder_of_crops_holds_is_told(
+    command, tiny_model, crops, tmp_path, run_cli
+):
+    for number, face in enumerate(make_faces(4)):
+        name = f"frame_det_{number % 2:02d}_{number:06d}.bmp"
+        Image.fromarray(face).save(crops / name)
+    (crops / "._a.png").touch()
+    (crops / "b.heic").touch()
+    output = [tmp_path / "out"] if command == "reconstruct" else []
+    status, _, err = run_cli(command, tiny_model, crops, *output)
+    assert status == 0 and err.splitlines()[:3] == [
+        f"{crops}: left out: 1 .heic, 1 hidden or system file; PNG, JPEG, BMP, WebP and"
+        " TIFF are read",
+        f"{crops}: crops of 2 faces in one folder: face 0 (2), face 1 (2); all are"
+        " taken for one person, copy those of one into a folder",
+        f"{crops}: pictures in 2 folders: itself (4), clip (12); all are taken for one"
+        " person, give each folder alone if they are of several",
+    ]
+
+
 def test_one_crop_gives_the_picture_that_it_gives_in_its_folder(
     tiny_model, crops, tmp_path, run_cli
 ):

@@ -281,6 +281,9 @@ class PrepareArguments:
         "folder of crops, image, video or HDF5 file", metavar="input", nargs="+"
     )
     output: str = _argument("HDF5 file to write")
+    face: int | None = _option(
+        None, "of several people's OpenFace crops, the face to take", shown="all"
+    )
     width: int | None = _option(
         None, "width of the images", metavar="PIXELS", shown=_OWN_SIZE
     )

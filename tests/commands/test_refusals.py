@@ -19,7 +19,8 @@ CROPS_APART = (
     ": inside the folder of crops, another folder expected, so that no crop is"
     " overwritten or read twice"
 )
-IMAGES = "no image found (looked for .png .jpg .jpeg .bmp .webp .tif .tiff)"
+IMAGES = "no image found (looked for .png .jpg .jpeg .bmp .webp .tif .tiff .apng .jfif"
+IMAGES += " .jif .jpe .dib)"
 USES = {
     "sample --latent-dim 6 model": f"--latent-dim: 6 found, 5 {EXPECTED}",
     "sample --input-width 64 model": f"--input-width: 64 found, 16 {EXPECTED}",

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.drawing import chunk, encode, levels, noise, raw_png
 from vae.errors import RefusedError
@@ -185,7 +186,7 @@ def test_row_46_find_images_follows_no_link_outside_and_ends_on_loops(tmp_path):
         (folder / "a.png").touch()
     (inside / "out.png").symlink_to(outside / "a.png")
     (inside / "folder").symlink_to(outside)
-    with pytest.raises(RefusedError, match="no image found .*; 2 links lead out"):
+    with pytest.raises(RefusedError, match="no image .* out: 2 links that lead out of"):
         (inside / "sub" / "a.png").rename(inside / "sub" / "a.txt")
         find_images(inside)
     (inside / "sub" / "b.png").touch()
@@ -195,6 +196,61 @@ def test_row_46_find_images_follows_no_link_outside_and_ends_on_loops(tmp_path):
     assert find_images(inside) == ["link.png", "loop.png", "sub/b.png"]
     (tmp_path / "alias").symlink_to(inside)
     assert find_images(tmp_path / "alias") == find_images(inside)
+
+
+def touch(folder, *names):
+    """Makes empty files; returns the folder."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+JUNK = ["._a.png", ".hidden.png", "sub/.DS_Store", "Thumbs.db", "sub/DESKTOP.INI"]
+JUNK_FOLDERS = ["__MACOSX", "@eaDir", "sub/.thumbnails", ".ipynb_checkpoints", ".x/.y"]
+
+
+def test_row_81_hidden_names_and_what_systems_leave_are_counted_not_read(tmp_path):
+    root, notes = tmp_path / ".crops", []  # what the user names may be hidden
+    touch(root, "a.png", "sub/b.png", *JUNK, *(f"{at}/c.png" for at in JUNK_FOLDERS))
+    assert find_images(root, notes.append) == ["a.png", "sub/b.png"]
+    counts = "5 hidden or system files, 5 hidden or system folders"
+    assert notes == [f"{root}: left out: {counts}"]
+    (root / "a.png").rename(root / ".a.png")
+    (root / "sub" / "b.png").unlink()
+    with pytest.raises(RefusedError, match="left out: 6 hidden or system files, 5 hid"):
+        find_images(root)
+
+
+def test_row_82_other_pictures_and_links_are_counted(tmp_path):
+    root, notes = touch(tmp_path / "in", "a.png", "notes.txt", "clip.csv"), []
+    assert find_images(root, notes.append) == ["a.png"] and not notes
+    kinds = "heic HEIC heif avif gif jp2 psd tga exr svg ppm dng CR2 nef mp4".split()
+    touch(root, *(f"{number}.{kind}" for number, kind in enumerate(kinds)))
+    (root / "clip.gif").mkdir()
+    touch(tmp_path / "out", "b.png", "notes.txt")
+    for name in ("b.png", "notes.txt", "gone.png", "gone"):
+        (root / f"link_{name}").symlink_to(tmp_path / "out" / name)
+    (root / "out").symlink_to(tmp_path / "out")
+    (root / "inside").symlink_to(root / "clip.gif")
+    assert find_images(root, notes.append) == ["a.png"]
+    extensions = sorted(kind for kind in kinds if kind.islower() and kind != "heic")
+    counts = [f"1 .{kind}" for kind in extensions + ["cr2"]] + ["2 .heic"]
+    counts.sort(key=lambda count: count.split(" ")[1])
+    assert notes == [
+        f"{root}: left out: {', '.join(counts)}, 2 broken links, 2 links that lead out"
+        " of it; PNG, JPEG, BMP, WebP and TIFF are read"
+    ]
+
+
+@pytest.mark.parametrize("ending", ["jfif", "JPE", "jif", "dib", "bmp.dib", "apng"])
+def test_row_82_seldom_extensions_are_found_and_read(tmp_path, ending):
+    forms = {"dib": "DIB", "bmp.dib": "BMP", "apng": "PNG"}
+    content = encode(Image.new("RGB", (4, 4), (10, 10, 10)), forms.get(ending, "JPEG"))
+    (tmp_path / f"a.{ending}").write_bytes(content)
+    [name] = find_images(tmp_path)
+    assert (read_image(tmp_path / name, 4, 4, 3) == 10).all()
 
 
 def test_row_35_find_images_refuses_a_folder_without_images(tmp_path):

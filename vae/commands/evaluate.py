@@ -4,15 +4,15 @@ import argparse
 import os
 import re
 import sys
+from functools import partial
 
 from vae.checkpoint.model_files import read_metadata, verify_model_files
 from vae.config import EvaluateConfig, TrainConfig
 from vae.data.hdf5 import count_held_out
-from vae.data.sources import FileSource, PictureSource
+from vae.data.sources import FileSource, PictureSource, list_crops
 from vae.errors import RefusedError
 from vae.files import printable, refuse_output
 from vae.images.pixels import Target, show_channels, show_size
-from vae.images.reading import find_images
 from vae.terminal import quiet_tensorflow
 
 MAX_MODELS = 2
@@ -79,7 +79,7 @@ def _check_alike(folders, models):
 
 def _open(path, config, model):
     if os.path.isdir(path):
-        return PictureSource(path, find_images(path))
+        return PictureSource(path, list_crops(path, partial(print, file=sys.stderr)))
     if not os.path.lexists(path):
         raise RefusedError(
             f"{printable(path)}: no such file or directory, an HDF5 file or a folder of"

@@ -8,7 +8,8 @@ import sys
 import h5py
 
 from vae.config import FALLBACK_SIDE, MAX_SIDE, MIN_SIDE, PrepareConfig
-from vae.data.sources import FileSource, PictureSource, open_folder
+from vae.data.openface import choose_face, describe_faces
+from vae.data.sources import FACE_ADVICE, FileSource, PictureSource, open_folder
 from vae.data.video import VideoSource
 from vae.data.writer import reserve
 from vae.errors import RefusedError
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args, config, sheets):
     """Opens everything, and writes the file that is held."""
-    sources = _open_inputs(args.inputs, config)
+    sources = _open_inputs(args.inputs, config, args.face)
     old = _open_old(args)
     pipeline = Pipeline(
         sources=sources,
@@ -121,7 +122,7 @@ def _refuse_what_is_there(args, sheets):
     refuse_existing(folder, names, args.append or args.overwrite)
 
 
-def _open_inputs(paths, config):
+def _open_inputs(paths, config, face):
     """Opens every input; pictures named one after another make one source."""
     sources, pictures = [], []
     for path in [*paths, None]:
@@ -129,14 +130,18 @@ def _open_inputs(paths, config):
             pictures.append(path)
             continue
         if pictures:
-            sources.append(PictureSource("", sorted(pictures, key=natural_key)))
+            sources.append(_open_pictures(sorted(pictures, key=natural_key), face))
             pictures = []
         if path is not None:
-            sources.append(_open_input(path, config))
+            sources.append(_open_input(path, config, face))
     if config.every > 1 and not any(isinstance(item, VideoSource) for item in sources):
         raise RefusedError(
             f"--every: {config.every} found and no video among the inputs; it thins"
             " videos only, leave it out"
+        )
+    if face is not None and not any(isinstance(x, PictureSource) for x in sources):
+        raise RefusedError(
+            f"--face: {face} found and no crops among the inputs, leave it out"
         )
     return sources
 
@@ -153,16 +158,28 @@ def _is_picture(path):
     return stat.S_ISREG(mode) and path.lower().endswith(EXTENSIONS)
 
 
-def _open_input(path, config):
+def _open_pictures(names, face):
+    if face is not None:
+        names = choose_face(names, face, "the command line", _warn)
+    if line := describe_faces("", names, FACE_ADVICE):
+        _warn(line)
+    return PictureSource("", names)
+
+
+def _open_input(path, config, face):
     if os.path.isdir(path):
-        return open_folder(path, config.min_confidence)
+        return open_folder(path, config.min_confidence, _warn, face)
     regular = os.path.isfile(path)
     if path.lower().endswith(HDF5_EXTENSIONS) or (regular and h5py.is_hdf5(path)):
         source = FileSource(path, config.hdf5_dataset_name, config.layout)
         for note in source.layout_notes:
-            print(note, file=sys.stderr)
+            _warn(note)
         return source
     return VideoSource(path, config.every)
+
+
+def _warn(line):
+    print(line, file=sys.stderr)
 
 
 def _open_old(args):

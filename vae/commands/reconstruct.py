@@ -11,6 +11,7 @@ import numpy as np
 from vae.checkpoint.model_files import open_model
 from vae.config import ModelChecks, ReconstructConfig
 from vae.data.arrays import read_crops
+from vae.data.sources import list_crops
 from vae.errors import RefusedError
 from vae.files import (
     plan_outputs,
@@ -21,7 +22,7 @@ from vae.files import (
     replace_file,
 )
 from vae.images.pixels import psnr
-from vae.images.reading import EXTENSIONS, ImageError, find_images, read_image
+from vae.images.reading import EXTENSIONS, ImageError, read_image
 from vae.images.sheets import join_side_by_side, write_face
 from vae.parallel import cut_evenly, map_ordered
 from vae.strangers.alignment import LoadedActor
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     warn = partial(print, file=sys.stderr)
     model = open_model(args.input, ModelChecks.pick(vars(args)), warn)
     neutral = _read_neutral(args.neutral, config.align, model)
-    folder, names = _find_crops(args.inputdir)
+    folder, names = _find_crops(args.inputdir, warn)
     _check_apart(args.inputdir, folder, args.output)
     outputs = plan_outputs(names)
     inputs = [args.input, args.inputdir, *filter(None, [args.neutral])]
@@ -82,11 +83,11 @@ def _read_neutral(path, align, model):
         raise RefusedError(f"--neutral: {printable(path)}: {error}") from error
 
 
-def _find_crops(path):
+def _find_crops(path, warn):
     """Returns a folder and the images below it, of which one may be meant alone."""
     if os.path.splitext(path)[1].lower() in EXTENSIONS and os.path.isfile(path):
         return os.path.dirname(path), [os.path.basename(path)]
-    return path, find_images(path)
+    return path, list_crops(path, warn)
 
 
 def _check_apart(crops, folder, output):

@@ -5,7 +5,8 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import h5py
@@ -13,7 +14,14 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from vae.data.hdf5 import MAX_STORED_SIDE, ImageFile
-from vae.data.openface import find_csv, parse_crop, read_failed
+from vae.data.openface import (
+    choose_face,
+    describe_faces,
+    describe_folders,
+    find_csv,
+    parse_crop,
+    read_failed,
+)
 from vae.data.preflight import try_images
 from vae.data.untrusted import find_rows
 from vae.errors import RefusedError
@@ -24,6 +32,7 @@ from vae.images.reading import FORMATS, ImageError, find_images, read_image
 UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
 MAX_BLOCK_BYTES = 64 << 20  # read from an HDF5 file at a time
+FACE_ADVICE = "choose one with --face"
 _LYING = (5, 6, 7, 8)  # orientations that swap width and height
 
 
@@ -143,20 +152,60 @@ class PictureSource:
         return fit_image(read_image(path, *size, channels, on_note), target)
 
 
-def open_folder(folder: str, min_confidence: float) -> PictureSource:
+def list_crops(
+    folder: str,
+    on_note: Callable[[str], Any],
+    face: int | None = None,
+    advice: str = "copy those of one into a folder",
+) -> list[str]:
+    """Returns the image files below a folder, as `find_images` does.
+
+    Args:
+        on_note: called with a line for what is left out, and for signs that the crops
+            are of several people.
+        face: of OpenFace's crops, those of this face alone; None: all images.
+        advice: how to choose one of several faces.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    names = find_images(folder, on_note)
+    if face is not None:
+        names = choose_face(names, face, printable(folder), on_note)
+    lines = describe_faces(folder, names, advice), describe_folders(folder, names)
+    for line in filter(None, lines):
+        on_note(line)
+    return names
+
+
+def open_folder(
+    folder: str,
+    min_confidence: float,
+    on_note: Callable[[str], Any],
+    face: int | None = None,
+) -> PictureSource:
     """Lists a folder's images but for the crops that OpenFace failed on.
+
+    Args:
+        on_note, face: as of `list_crops`.
 
     Raises:
         RefusedError: it holds none, or the CSV beside it can't be read.
     """
-    names, failed, kept = find_images(folder), {}, []
-    for name in names:
-        where, _, last = name.rpartition("/")
-        if where not in failed:
-            path = find_csv(os.path.join(folder, where))
-            failed[where] = read_failed(path, min_confidence) if path else set()
-        if parse_crop(last) not in failed[where]:
-            kept.append(name)
+    names = list_crops(folder, on_note, face, FACE_ADVICE)
+    parts = [name.rpartition("/")[::2] for name in names]  # (folder, file)
+    crops = defaultdict(set)
+    for where, last in parts:
+        crops[where].add(parse_crop(last))
+    failed = {}
+    for where, found in crops.items():
+        path = find_csv(os.path.join(folder, where))
+        failed[where] = read_failed(path, min_confidence, found) if path else ()
+    kept = [
+        name
+        for name, (where, last) in zip(names, parts, strict=True)
+        if parse_crop(last) not in failed[where]
+    ]
     if not kept:
         raise RefusedError(
             f"{printable(folder)}: OpenFace failed on all of its {len(names)} crops,"

@@ -1,6 +1,6 @@
 """Find image files, and decode them; they are untrusted.
 
-Only five formats are tried, whatever a file is called, and size is checked before
+Only the formats below are tried, whatever a file is called, and size is checked before
 pixels are decoded.
 """
 
@@ -12,6 +12,7 @@ import stat
 import threading
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +24,8 @@ from vae.files import explain, natural_key, printable
 from vae.images.pixels import resize_image, to_array
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+EXTENSIONS += (".apng", ".jfif", ".jif", ".jpe", ".dib")  # seldom; as Pillow has them
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF")  # DIB: BMP without its head
 MAX_MEGAPIXELS = 64
 MAX_SIDE = 65535  # pixels; resizing a longer line takes memory out of all proportion
 MAX_BYTES = MAX_MEGAPIXELS * 10**6 * 4  # of a file; some readers load it whole
@@ -31,6 +33,22 @@ LARGE_PIXELS = 4 * 10**6  # pictures of more are decoded one at a time
 SIGNATURE_BYTES = 8  # of a PNG
 MAX_PASSES = 64  # over a JPEG; each takes as long as all of a plain one
 _PIXEL_LIMIT = f"the limit of {MAX_MEGAPIXELS} megapixels"
+# Pictures and videos that a folder may hold and that are not read from it.
+_OTHER_EXTENSIONS = frozenset(
+    ".gif .heic .heif .avif .jxl .jp2 .j2k .jpx .jxr .psd .xcf .tga .exr .hdr .svg .eps"
+    " .ppm .pgm .pbm .pnm .pcx .ico .icns .mpo .dng .cr2 .cr3 .crw .nef .nrw .arw .srf"
+    " .sr2 .orf .rw2 .raf .pef .srw .3fr .raw"
+    " .mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv".split()
+)
+# What systems leave behind, in any case; names that begin with a dot are besides.
+_SYSTEM_NAMES = frozenset(
+    ("__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "lost+found")
+    + ("system volume information", "thumbs.db", "desktop.ini")
+)
+_HIDDEN_FILE, _HIDDEN_FOLDER = "hidden or system file", "hidden or system folder"
+_BROKEN, _OUTWARD = "broken link", "link that leads out of it"
+_PLURALS = {kind: f"{kind}s" for kind in (_HIDDEN_FILE, _HIDDEN_FOLDER, _BROKEN)}
+_PLURALS[_OUTWARD] = "links that lead out of it"
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -183,36 +201,77 @@ def _to_levels(image):
     return np.where(transparent, 0, levels).astype(np.uint8)
 
 
-def find_images(folder: str | os.PathLike) -> list[str]:
+def find_images(
+    folder: str | os.PathLike, on_note: Callable[[str], Any] | None = None
+) -> list[str]:
     """Returns the paths of all image files below `folder`, in natural order.
 
     They are relative to it, with "/" between parts. A file counts by its extension, in
     any case; pipes and folders of such a name are returned as well, for `read_image` to
-    refuse. Linked folders are not entered, and links that lead out of `folder` are left
-    out.
+    refuse. Hidden names, what systems leave behind (`__MACOSX`) and links that lead out
+    of `folder` are left out. Linked folders are not entered; what they hold is found
+    where it is.
+
+    Args:
+        on_note: called with a line that counts what is left out, if anything is.
 
     Raises:
         RefusedError: `folder` or one below can't be listed, or there is no image.
     """
     root = os.path.join(os.path.realpath(folder), "")
-    names, outside, pending = [], 0, [(folder, "")]
+    names, left_out, pending = [], Counter(), [(folder, "")]
     while pending:
         path, prefix = pending.pop()
         for entry in _list_folder(path):
-            if entry.is_symlink() and not os.path.realpath(entry).startswith(root):
-                outside += 1
+            kind = _find_kind(entry, root)
+            if kind:
+                left_out[kind] += 1
                 continue
             if entry.is_dir(follow_symlinks=False):
                 pending.append((entry.path, f"{prefix}{entry.name}/"))
-            if os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+            if _find_extension(entry) in EXTENSIONS:
                 names.append(prefix + entry.name)
+    counts = f"left out: {_list_counts(left_out)}"
     if not names:
-        left_out = f"; {outside} links lead out of it" if outside else ""
+        counts = f"; {counts}" if left_out else ""
         raise RefusedError(
             f"{printable(folder)}: no image found "
-            f"(looked for {' '.join(EXTENSIONS)}{left_out})"
+            f"(looked for {' '.join(EXTENSIONS)}{counts})"
         )
+    if on_note and left_out:
+        is_picture = not _OTHER_EXTENSIONS.isdisjoint(left_out)
+        read = "; PNG, JPEG, BMP, WebP and TIFF are read" if is_picture else ""
+        on_note(f"{printable(folder)}: {counts}{read}")
     return sorted(sorted(names), key=natural_key)  # what is in order sorts fast
+
+
+def _find_extension(entry):
+    return os.path.splitext(entry.name)[1].lower()
+
+
+def _find_kind(entry, root):
+    """Returns what an entry is left out as, or None.
+
+    A broken link is kept if it is called like an image, to be told by its name.
+    """
+    extension = _find_extension(entry)
+    if entry.name.startswith(".") or entry.name.lower() in _SYSTEM_NAMES:
+        return _HIDDEN_FOLDER if entry.is_dir(follow_symlinks=False) else _HIDDEN_FILE
+    if entry.is_symlink():
+        is_image = extension in EXTENSIONS
+        leads_out = not os.path.realpath(entry).startswith(root)
+        if not os.path.exists(entry):
+            return None if is_image and not leads_out else _BROKEN
+        if leads_out and (is_image or entry.is_dir()):
+            return _OUTWARD
+    return extension if extension in _OTHER_EXTENSIONS and entry.is_file() else None
+
+
+def _list_counts(counts):
+    return ", ".join(
+        f"{count} {_PLURALS.get(kind, kind) if count > 1 else kind}"
+        for kind, count in sorted(counts.items())
+    )
 
 
 def _list_folder(folder: str | os.PathLike) -> Iterator[os.DirEntry]:
