@@ -16,8 +16,11 @@ from vae.errors import RefusedError, VaeError
 FUZZ = [sys.executable, str(ROOT / "benchmarks" / "faults" / "fuzz.py"), "--seed", "7"]
 
 
-@pytest.mark.parametrize("name, cases", [("hdf5", 120), ("images", 400), ("json", 400)])
-def test_row_19_row_24_row_36_row_50_damage_is_refused_or_read(name, cases):
+CASES = {"hdf5": 120, "images": 400, "json": 400, "openface": 400}
+
+
+@pytest.mark.parametrize("name, cases", CASES.items())
+def test_row_19_row_24_row_36_row_50_row_79_damage_is_refused_or_read(name, cases):
     targets = ["metadata", "manifest"] if name == "json" else [name]
     options = [word for target in targets for word in ("--target", target)]
     command = [*FUZZ, "--cases", str(cases), *options]

@@ -7,6 +7,17 @@ INTERESTING = (0, 1, 2, 7, 8, 16, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, 2
 INTERESTING += (2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 1)
 VALUES = (None, True, False, 0, -1, 1, 2.5, 1e308, 10**40, "", "x", "../../x", "/etc")
 VALUES += ([], {}, [[]], {"schema": 1}, float("nan"), float("inf"), "\x00\n", "é\udc80")
+FIELDS = (b"", b" ", b"\0", b'"', b'""', b'"1', b"-1", b"1e400", b"nan", b"inf")
+FIELDS += (b"0,5", b"1.000", b"1_0", b"9" * 5000, b"\xff\xfe", b"\r", b"frame", b"face")
+FIELDS += (
+    b"success",
+    "\u0663\u00b2".encode(),
+    b"\xef\xbb\xbf1",
+    b"#NUM!",
+    b"0x1",
+    b",,,",
+)
+LONG = 200_000  # bytes of a line, more than is read
 
 
 def damage_bytes(content, other, rng):
@@ -80,6 +91,31 @@ def _clear(content, other, rng):
 
 
 _WAYS = (_flip, _flip, _set, _number, _number, _nudge, _cut, _insert, _splice, _clear)
+
+
+def damage_csv(content, other, rng):
+    """Damages a CSV: mostly its fields and lines, now and then its bytes.
+
+    Args and returns are those of `damage_bytes`.
+    """
+    if rng.random() < 0.3:
+        return damage_bytes(content, other, rng)
+    lines = content.split(b"\n")
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        at, way = rng.randrange(len(lines)), rng.randrange(5)
+        if way == 0:
+            del lines[at : at + rng.choice((1, 1, 100))]
+            lines = lines or [b""]
+        elif way == 1:
+            lines.insert(at, rng.choice(other.split(b"\n")))
+        elif way == 2:
+            lines[at] *= rng.choice((0, 2, LONG // (len(lines[at]) + 1) + 2))
+        else:
+            parting = rng.choice((b",", b";", b"\t"))
+            fields = lines[at].split(parting)
+            fields[rng.randrange(len(fields))] = rng.choice(FIELDS)
+            lines[at] = rng.choice((b",", parting)).join(fields)
+    return b"\n".join(lines)
 
 
 def damage_json(content, other, rng):

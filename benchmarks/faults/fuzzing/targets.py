@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from benchmarks.faults.fuzzing.mutations import damage_bytes, damage_json
+from benchmarks.faults.fuzzing.mutations import damage_bytes, damage_csv, damage_json
 from vae.checkpoint.directory import find_checkpoint, save_checkpoint
 from vae.checkpoint.model_files import (
     read_metadata,
@@ -23,6 +23,7 @@ from vae.checkpoint.model_files import (
 from vae.checkpoint.storage import pack_arrays
 from vae.config import ModelConfig, TrainConfig
 from vae.data import preflight
+from vae.data.openface import read_failed
 from vae.errors import VaeError
 from vae.images.reading import ImageError, read_image
 from vae.training.progress import Progress, read_state
@@ -240,4 +241,36 @@ class Pictures:
         return "accepted"
 
 
+class OpenFaceCsv:
+    """The reader of OpenFace's CSV, of a clip or a picture, its own or saved anew."""
+
+    damage = staticmethod(damage_csv)
+    guarded = False
+
+    def __init__(self, folder):
+        self.path = folder / "clip.csv"
+        clip = "frame, face_id, timestamp, confidence, success, gaze_0_x\n"
+        for frame in range(1, 30):
+            clip += f"{frame}, {frame % 2}, {frame / 25}, 0.{frame}, {frame % 3 and 1}"
+            clip += ", -0.1\n"
+        photo = "face, confidence, gaze_0_x\n0, 0.975, 0.1\n1, 0.25, 0.2\n"
+        decimal = clip.replace(", ", ";").replace(".", ",").replace("\n", "\r\n")
+        quoted = decimal.replace(";", '","').replace("\r\n", '"\n"')
+        self.seeds = [clip.encode(), photo.encode(), decimal.encode("utf-8-sig")]
+        self.seeds += [quoted.encode(), clip.replace(", ", "\t").encode("utf-16")]
+        self.crops = {(face, frame) for face in range(2) for frame in range(30)}
+
+    def read(self, content, guard):
+        """Reads which crops failed; they must be among those that were asked about."""
+        self.path.write_bytes(content)
+        try:
+            failed = read_failed(self.path, 0.5, self.crops)
+        except VaeError as error:
+            return told(error)
+        if not failed <= self.crops:
+            raise Finding(f"{failed - self.crops} failed")
+        return "accepted"
+
+
 TARGETS = {"hdf5": Hdf5, "metadata": Metadata, "manifest": Manifest, "images": Pictures}
+TARGETS["openface"] = OpenFaceCsv
