@@ -4,6 +4,7 @@ import csv
 import shutil
 import tracemalloc
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -176,6 +177,13 @@ def test_row_79_a_number_too_long_for_a_data_file_is_no_frame(tmp_path, run_cli)
     write_crops(folder, make_faces(1), f"frame_det_00_{digits}.bmp")
     assert run_cli("prepare", folder, tmp_path / "data.h5")[0] == 0
     assert load(tmp_path / "data.h5")[2] == [0]
+    write_h5(tmp_path / "old.h5", make_faces(3, 24, 24))
+    with h5py.File(tmp_path / "old.h5", "a") as file:
+        file["frame"] = np.array([1, 2, 2**63], np.uint64)
+    status, _, err = run_cli("prepare", tmp_path / "old.h5", tmp_path / "new.h5")
+    assert status == 1 and not (tmp_path / "new.h5").exists()
+    found = f"old.h5: frame: {2**63} found, at most {2**63 - 1} expected; mend the"
+    assert err.startswith(f"vae.py prepare: error: {found}") and err.count("\n") == 1
 
 
 @pytest.fixture

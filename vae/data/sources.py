@@ -24,7 +24,7 @@ from vae.data.openface import (
 )
 from vae.data.preflight import try_images
 from vae.data.untrusted import find_rows
-from vae.errors import RefusedError
+from vae.errors import RefusedError, VaeError
 from vae.files import check_regular, printable
 from vae.images.pixels import Target, fit_image
 from vae.images.reading import FORMATS, ImageError, find_images, read_image
@@ -32,6 +32,7 @@ from vae.images.reading import FORMATS, ImageError, find_images, read_image
 UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
 MAX_BLOCK_BYTES = 64 << 20  # read from an HDF5 file at a time
+MAX_FRAME = 2**63 - 1  # what a data file holds
 FACE_ADVICE = "choose one with --face"
 _LYING = (5, 6, 7, 8)  # orientations that swap width and height
 
@@ -274,13 +275,22 @@ class FileSource(ImageFile):
             yield range(self.count)[start : start + step]
 
     def load(self, unit: range, target: Target) -> Batch:
-        """Reads a range of images."""
+        """Reads a range of images.
+
+        Raises:
+            VaeError: they can't be read, or a frame is too large to be stored.
+        """
         start, stop = unit.start, unit.stop
         names, frames = [self.title] * len(unit), unit
         if self._source is not None:
             names = self._source.asstr(errors="replace")[start:stop]
         if self._frame is not None:
             frames = self._frame[start:stop].tolist()
+            if max(frames) > MAX_FRAME:
+                raise VaeError(
+                    f"{self.title}: frame: {max(frames)} found, at most {MAX_FRAME}"
+                    " expected; mend the dataset 'frame' or remove it"
+                )
         batch, images = Batch(len(unit), target), self.read(start, stop)
         for image, name, frame in zip(images, names, frames, strict=True):
             batch.add(fit_image(image, target), printable(name), frame)
