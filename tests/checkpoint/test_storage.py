@@ -70,6 +70,17 @@ def test_row_51_arrays_of_other_names_and_shapes_are_refused(packed):
     assert refuse(packed, turned) == "'layer.kernel' has shape (3, 4), (4, 3) expected"
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_row_90_arrays_that_are_packed_or_never_written_are_refused(written, packed):
+    with h5py.File(packed, "a") as file:
+        del file["step"]
+        packing = {"chunks": True, "compression": "gzip"} if written else {}
+        step = file.create_dataset("step", (2,), "f4", **packing)
+        if written:
+            step[...] = 1
+    assert refuse(packed) == "'step' is packed, or not all there"
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_row_51_arrays_that_are_not_finite_are_refused(value, packed):
     packed.write_bytes(pack_arrays(ARRAYS | {"sigma": value}))

@@ -86,6 +86,8 @@ def _read_array(file, path, name, shape):
         raise _bad(path, f"no array {name!r}")
     if stored.shape != shape or stored.dtype.kind not in "fi":
         raise _bad(path, f"{name!r} has shape {stored.shape}, {shape} expected")
+    if stored.chunks or stored.id.get_storage_size() != stored.nbytes:
+        raise _bad(path, f"{name!r} is packed, or not all there")  # it may be a bomb
     array = stored[()]
     if not np.isfinite(array).all():
         raise _bad(path, f"{name!r} holds values that are not finite")
