@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vae.training.history import HELD_OUT, PANEL, TRAIN, draw_history
+from vae.training.history import HELD_OUT, PANEL, TRAIN, draw_history, find_ticks
 
 
 def history_of(values, held_out=None, name="loss"):
@@ -38,7 +38,7 @@ def test_a_run_with_held_out_images_has_four_panels():
 
 def test_a_falling_loss_falls():
     picture = draw_history(history_of([4.0, 3.0, 2.0, 1.0]))
-    rows, columns = pixels(picture[:PANEL], TRAIN)
+    rows, columns = pixels(picture[28:PANEL], TRAIN)  # below the legend
     heights = [rows[columns == column].mean() for column in np.unique(columns)]
     assert heights == sorted(heights) and heights[-1] - heights[0] > 100
 
@@ -60,3 +60,19 @@ def test_a_value_that_is_not_finite_does_not_spoil_the_others(value):
     picture = draw_history(history_of([4.0, value, 2.0, 1.0]))
     assert len(pixels(picture[:PANEL], TRAIN)[0]) > 500
     draw_history(history_of([value]))
+
+
+TICKS = {
+    (-27183, -13872, 4): "-25,000 -20,000 -15,000",
+    (23.1, 30.7, 4): "24 26 28 30",
+    (1, 374, 6): "100 200 300",
+    (1, 2, 6, 1.0): "1 2",
+    (1, 1, 6, 1.0): "1",
+    (0.00011, 0.00052, 4): "0.0002 0.0004",
+    (0, 1e30, 4): "0 5e+29 1e+30",
+}
+
+
+@pytest.mark.parametrize("ends", TICKS)
+def test_ticks_are_round(ends):
+    assert " ".join(text for _, text in find_ticks(*ends)) == TICKS[ends]

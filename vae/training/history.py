@@ -20,7 +20,7 @@ PANELS = (
     ("KL loss", ("kl_loss", "val_kl_loss")),
     ("held-out PSNR, dB", (None, "val_psnr")),
 )
-GRID_LINES = 4
+GRID_LINES, EPOCH_TICKS = 4, 6  # about
 OUTLIERS = 0.05  # share of the worst values, at the start of a run, left off the axis
 
 
@@ -44,7 +44,8 @@ def write_history(folder: str, history: list[dict[str, Any]]) -> None:
 def draw_history(history: list[dict[str, Any]]) -> np.ndarray:
     """Draws the rows of history.csv, one panel for each measure, as uint8 (H, W, 3).
 
-    Training is blue, held out is orange.
+    Training is blue, held out is orange. Drawn with Pillow, which is here anyway: a
+    plotting library would be 30 MB more to install, for four panels.
     """
     panels = [panel for panel in PANELS if history[-1].keys() & set(panel[1])]
     picture = Image.new("RGB", (WIDTH, PANEL * len(panels) + MARGIN // 2), "white")
@@ -70,6 +71,18 @@ def _draw_panel(draw, top, title, names, history):
     draw.text((MARGIN + 14, top + 8), title, TEXT, ImageFont.load_default(13))
     for colour, curve in curves.items():
         draw.line(_points(box, curve, low, high), colour, width=2)
+    _draw_legend(draw, WIDTH - 20, top + 15, curves)
+
+
+def _draw_legend(draw, right, middle, colours):
+    """Writes what each curve is, from the right."""
+    font = ImageFont.load_default(11)
+    for colour in reversed(colours):
+        text = "training" if colour == TRAIN else "held out"
+        draw.text((right, middle), text, TEXT, font, anchor="rm")
+        right -= draw.textlength(text, font) + 6
+        draw.line((right - 18, middle, right, middle), colour, width=2)
+        right -= 34
 
 
 def _points(box, curve, low, high):
@@ -84,10 +97,29 @@ def _points(box, curve, low, high):
 def _draw_grid(draw, box, low, high, epochs):
     left, top, right, bottom = box
     font = ImageFont.load_default(11)
-    for line in range(GRID_LINES + 1):
-        y = bottom - line / GRID_LINES * (bottom - top)
+    for value, text in find_ticks(low, high, GRID_LINES):
+        y = np.interp(value, (low, high), (bottom, top))
         draw.line((left, y, right, y), GRID)
-        value = low + line / GRID_LINES * (high - low)
-        draw.text((left - 6, y), f"{value:.5g}", TEXT, font, anchor="rm")
-    draw.text((left, bottom + 2), "epoch 1", TEXT, font)
-    draw.text((right, bottom + 2), f"epoch {epochs}", TEXT, font, anchor="ra")
+        draw.text((left - 6, y), text, TEXT, font, anchor="rm")
+    for value, text in find_ticks(1, epochs, EPOCH_TICKS, 1.0):
+        x = np.interp(value, (1, epochs), (left, right))
+        draw.line((x, bottom, x, bottom + 3), TEXT)
+        draw.text((x, bottom + 4), text, TEXT, font, anchor="ma")
+    draw.text((left - 6, bottom + 4), "epoch", TEXT, font, anchor="ra")
+
+
+def find_ticks(
+    low: float, high: float, count: int, least: float = 0.0
+) -> list[tuple[float, str]]:
+    """Returns round values from low to high, about `count` of them, as (value, text).
+
+    They are multiples of 1, 2 or 5 times a power of ten, at least `least` apart.
+    """
+    rough = max((high - low) / count, least)
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = power * next(times for times in (1, 2, 5, 10) if times * power >= rough)
+    numbers = np.arange(np.ceil(low / step), np.floor(high / step) + 1)
+    if max(abs(low), abs(high)) >= 1e9 or step < 1e-6:
+        return [(value, f"{value:.3g}") for value in numbers * step]
+    digits = max(0, -int(np.floor(np.log10(step))))
+    return [(value, f"{value:,.{digits}f}") for value in numbers * step]
