@@ -12,6 +12,7 @@ import argparse
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -40,10 +41,11 @@ sys.path.insert(0, sys.argv[1])
 import vae.commands.prepare, vae.commands.sample, vae.model.latent
 from vae.cli import main
 from vae.errors import VaeError
-from vae.images.reading import read_image
+from vae.images.reading import read_image, read_size
 path, kind, started = sys.argv[2], sys.argv[3], sum(os.times()[:4])
 try:
     if kind == "image":
+        read_size(path)
         read_image(path, 112, 112, 3)
     elif kind == "latent":
         vae.model.latent.load_statistics(path, 30)
@@ -64,24 +66,28 @@ print("FIGURES", max(*own, children), seconds, said)
 
 def png(width, height, extra=b""):
     """Returns a PNG of black rows, well packed."""
-
-    def chunk(name, data):
-        checked = name + data
-        return len(data).to_bytes(4) + checked + zlib.crc32(checked).to_bytes(4)
-
     head = width.to_bytes(4) + height.to_bytes(4) + bytes((8, 0, 0, 0, 0))
     packer = zlib.compressobj(9)
     row = bytes(width + 1)
     rows = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    parts = chunk(b"IHDR", head) + extra + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts
+    parts = png_chunk(b"IHDR", head) + extra + png_chunk(b"IDAT", rows)
+    return b"\x89PNG\r\n\x1a\n" + parts + png_chunk(b"IEND", b"")
+
+
+def png_chunk(name, data):
+    """Returns one chunk of a PNG."""
+    checked = name + data
+    return len(data).to_bytes(4) + checked + zlib.crc32(checked).to_bytes(4)
 
 
 def text_chunk():
     """Returns a PNG chunk of text that unpacks to 100 MB."""
-    data = b"a\0\0" + zlib.compress(bytes(100 << 20), 9)
-    checked = b"zTXt" + data
-    return len(data).to_bytes(4) + checked + zlib.crc32(checked).to_bytes(4)
+    return png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100 << 20), 9))
+
+
+def profile_chunk():
+    """Returns a PNG chunk of a colour profile that unpacks to 1 MB."""
+    return png_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1 << 20), 9))
 
 
 def encoded(form, size, **options):
@@ -101,6 +107,88 @@ def many_scans():
         + scan * max(1, min(1000, (200 << 20) // len(scan)))
         + b"\xff\xd9"
     )
+
+
+MILLIONS = 5_000_000
+
+
+def rationals():
+    """Returns an EXIF record of five million rationals, and an orientation."""
+    head = struct.pack("<2sHIH", b"II", 42, 8, 2)
+    entries = struct.pack("<HHII", 0x0112, 3, 1, 6)
+    entries += struct.pack("<HHII", 0x011A, 5, MILLIONS, 38)
+    return head + entries + bytes(4) + bytes(8 * MILLIONS)
+
+
+def jpeg_exif():
+    """Returns a JPEG with that record in as many segments as it takes."""
+    record, content = rationals(), encoded("JPEG", (112, 112))
+    parts = [record[start : start + 65_000] for start in range(0, len(record), 65_000)]
+    return content[:2] + b"".join(segment(b"\xe1", b"Exif\0\0" + p) for p in parts)
+
+
+def segment(kind, body):
+    """Returns one segment of a JPEG."""
+    return b"\xff" + kind + (len(body) + 2).to_bytes(2) + body
+
+
+def jpeg_comments():
+    """Returns a JPEG of a million comments."""
+    content = encoded("JPEG", (112, 112))
+    return content[:2] + segment(b"\xfe", b"x") * 1_000_000 + content[2:]
+
+
+def jpeg_frames():
+    """Returns a JPEG whose directory lists five million pictures."""
+    content = encoded("JPEG", (112, 112))
+    entry = struct.pack("<HHII", 0xB001, 4, 1, MILLIONS)
+    index = struct.pack("<2sHIH", b"II", 42, 8, 1) + entry
+    return content[:2] + segment(b"\xe2", b"MPF\0" + index) * 4000 + content[2:]
+
+
+def tiff(tags, pages=1, rest=b""):
+    """Returns a TIFF of 8x8 gray pixels; tags: (number, type, count, value)."""
+    plain = {256: (3, 1, 8), 257: (3, 1, 8), 258: (3, 1, 8), 259: (3, 1, 1)}
+    plain |= {262: (3, 1, 1), 273: (4, 1, 8), 278: (3, 1, 8), 279: (4, 1, 64)}
+    plain |= tags
+    size = 2 + 12 * len(plain) + 4
+    entries = [struct.pack("<HHII", tag, *plain[tag]) for tag in sorted(plain)]
+    body = len(plain).to_bytes(2, "little") + b"".join(entries)
+    places = [72 + size * (page + 1) for page in range(pages)]
+    places[-1] = 0
+    directories = b"".join(body + place.to_bytes(4, "little") for place in places)
+    return struct.pack("<2sHI", b"II", 42, 72) + bytes(64) + directories + rest
+
+
+def tiff_strips():
+    """Returns a TIFF of five million strips."""
+    start = 72 + 2 + 12 * 8 + 4
+    rest = bytes(4 * MILLIONS)
+    tags = {273: (4, MILLIONS, start), 279: (4, MILLIONS, start), 278: (3, 1, 1)}
+    return tiff(tags, rest=rest)
+
+
+def tiff_again():
+    """Returns a TIFF of 8000x7998 pixels that come twenty thousand times."""
+    count, start, pixels = 40_000, 72 + 2 + 12 * 8 + 4, 8000 * 7997
+    tags = {256: (3, 1, 8000), 257: (3, 1, 7998), 278: (3, 1, 7997)}
+    tags |= {273: (4, count, start), 279: (4, count, start)}
+    return tiff(tags, rest=struct.pack("<I", 8) * count + bytes(pixels))
+
+
+def tiff_exif():
+    """Returns a TIFF whose EXIF directory holds five million rationals."""
+    start = 72 + 2 + 12 * 9 + 4
+    entry = struct.pack("<HHHIII", 1, 0x829A, 5, MILLIONS, start + 18, 0)
+    tags = {34665: (4, 1, start)}
+    return tiff(tags, rest=entry + bytes(8 * MILLIONS))
+
+
+def sparse(path):
+    """Writes a TIFF of 3 GB, nearly all of which is a hole."""
+    path.write_bytes(tiff({}))
+    with path.open("r+b") as file:
+        file.truncate(3 << 30)
 
 
 def hdf5(add):
@@ -251,6 +339,33 @@ BOMBS = {  # name -> (kind, function that writes it); a good file comes first
         put(lambda: encoded("TIFF", (8000, 8000), compression="tiff_adobe_deflate")),
     ),
     "JPEG of 8000x8000 in a thousand passes": ("image", put(many_scans)),
+    "JPEG with EXIF of 5,000,000 rationals": (
+        "image",
+        put(lambda: jpeg_exif() + encoded("JPEG", (112, 112))[2:]),
+    ),
+    "PNG with EXIF of 5,000,000 rationals": (
+        "image",
+        put(lambda: png(9, 9, png_chunk(b"eXIf", rationals()))),
+    ),
+    "WebP with EXIF of 5,000,000 rationals": (
+        "image",
+        put(lambda: encoded("WEBP", (112, 112), exif=rationals())),
+    ),
+    "TIFF with EXIF of 5,000,000 rationals": ("image", put(tiff_exif)),
+    "TIFF of 5,000,000 strips": ("image", put(tiff_strips)),
+    "TIFF that sends 64 megapixels 20,000 times": ("image", put(tiff_again)),
+    "TIFF of 1,000,000 pages": ("image", put(lambda: tiff({}, 1_000_000))),
+    "TIFF of 3 GB, a hole": ("image", sparse),
+    "JPEG with 1,000,000 comments": ("image", put(jpeg_comments)),
+    "JPEG that lists 5,000,000 pictures": ("image", put(jpeg_frames)),
+    "PNG with 1,000,000 texts": (
+        "image",
+        put(lambda: png(9, 9, png_chunk(b"tEXt", b"a\0b") * 1_000_000)),
+    ),
+    "PNG with 4,000 profiles of 1 MB": (
+        "image",
+        put(lambda: png(9, 9, profile_chunk() * 4_000)),
+    ),
     "a good data file": (
         "data",
         hdf5(lambda f: f.create_dataset("data", data=np.zeros((40, 8, 8, 3), "u1"))),

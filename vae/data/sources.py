@@ -4,14 +4,12 @@
 """
 
 import os
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import h5py
 import numpy as np
-from PIL import ExifTags, Image
 
 from vae.data.hdf5 import MAX_STORED_SIDE, ImageFile
 from vae.data.openface import (
@@ -25,16 +23,15 @@ from vae.data.openface import (
 from vae.data.preflight import try_images
 from vae.data.untrusted import find_rows
 from vae.errors import RefusedError, VaeError
-from vae.files import check_regular, printable
+from vae.files import printable
 from vae.images.pixels import Target, fit_image
-from vae.images.reading import FORMATS, ImageError, find_images, read_image
+from vae.images.reading import ImageError, find_images, read_image, read_size
 
 UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
 MAX_BLOCK_BYTES = 64 << 20  # read from an HDF5 file at a time
 MAX_FRAME = 2**63 - 1  # what a data file holds
 FACE_ADVICE = "choose one with --face"
-_LYING = (5, 6, 7, 8)  # orientations that swap width and height
 
 
 class Batch:
@@ -214,23 +211,6 @@ def open_folder(
         )
     label = os.path.basename(os.path.abspath(folder))
     return PictureSource(folder, kept, label, len(names) - len(kept))
-
-
-def read_size(path: str | os.PathLike) -> tuple[int, int] | None:
-    """Returns the upright (width, height) an image file declares, or None.
-
-    Nothing is decoded; an EXIF record after the pixels of a PNG is not looked for.
-    """
-    try:
-        check_regular(path)
-        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:
-            image = Image.open(file, formats=FORMATS)
-            width, height = image.size
-            tagged = "exif" in image.info or image.format == "TIFF"
-            turn = image.getexif().get(ExifTags.Base.Orientation) if tagged else None
-    except Exception:  # Pillow raises nearly anything; reading will say what is wrong
-        return None
-    return (height, width) if turn in _LYING else (width, height)
 
 
 class FileSource(ImageFile):
