@@ -29,6 +29,13 @@ def test_row_19_row_24_row_36_row_50_row_79_damage_is_refused_or_read(name, case
     assert len(found.stdout.splitlines()) == 2 + len(targets)
 
 
+def test_row_91_damaged_videos_are_refused_or_read():
+    pytest.importorskip("av")
+    command = [*FUZZ, "--cases", "120", "--target", "videos"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert found.returncode == 0, found.stderr
+
+
 CRASHES = (5330, 35265)  # cases that crash HDF5 1.14.6; others may read them
 
 

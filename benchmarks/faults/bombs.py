@@ -41,12 +41,21 @@ sys.path.insert(0, sys.argv[1])
 import vae.commands.prepare, vae.commands.sample, vae.model.latent
 from vae.cli import main
 from vae.errors import VaeError
+from vae.parallel import map_ordered
+from vae.data.video import VideoSource
+from vae.images.pixels import Target
 from vae.images.reading import read_image, read_size
 path, kind, started = sys.argv[2], sys.argv[3], sum(os.times()[:4])
 try:
     if kind == "image":
         read_size(path)
         read_image(path, 112, 112, 3)
+    elif kind == "video":
+        target, source = Target(112, 112, 3, "crop"), VideoSource(path, 1)
+        for number in map_ordered(
+            lambda unit: len(source.load(unit, target).names), source.units(target)
+        ):
+            pass
     elif kind == "latent":
         vae.model.latent.load_statistics(path, 30)
     elif kind == "model":
@@ -189,6 +198,39 @@ def sparse(path):
     path.write_bytes(tiff({}))
     with path.open("r+b") as file:
         file.truncate(3 << 30)
+
+
+def video(pictures, size):
+    """Returns a function that writes an AVI of PNG pictures, as frames of one size."""
+
+    def write(path):
+        import av  # an extra
+
+        with av.open(str(path), "w", format="avi") as container:
+            stream = container.add_stream("png", rate=25)
+            stream.width, stream.height = size
+            stream.pix_fmt = "rgb24"
+            for place, content in enumerate(pictures()):
+                packet = av.Packet(content)
+                packet.stream, packet.pts, packet.dts = stream, place, place
+                packet.is_keyframe = True
+                container.mux(packet)
+
+    return write
+
+
+def many_streams(path):
+    """Writes a Matroska file of a thousand streams."""
+    import av
+
+    with av.open(str(path), "w", format="matroska") as container:
+        for _ in range(1000):
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.width = stream.height = 32
+            stream.pix_fmt = "yuv420p"
+        frame = av.VideoFrame(32, 32, "yuv420p")
+        for stream in container.streams:
+            container.mux(stream.encode(frame))
 
 
 def hdf5(add):
@@ -362,10 +404,26 @@ BOMBS = {  # name -> (kind, function that writes it); a good file comes first
         "image",
         put(lambda: png(9, 9, png_chunk(b"tEXt", b"a\0b") * 1_000_000)),
     ),
-    "PNG with 4,000 profiles of 1 MB": (
+    "PNG with 1,000 profiles of 1 MB": (
         "image",
-        put(lambda: png(9, 9, profile_chunk() * 4_000)),
+        put(lambda: png(9, 9, profile_chunk() * 1_000)),
     ),
+    "a good video": (
+        "video",
+        video(lambda: [encoded("PNG", (112, 112))] * 20, (112, 112)),
+    ),
+    "video of the largest frames, four of 8000x8000": (
+        "video",
+        video(lambda: [encoded("PNG", (8000, 8000))] * 4, (8000, 8000)),
+    ),
+    "video whose frames grow to 20000x20000": (
+        "video",
+        video(
+            lambda: [encoded("PNG", (112, 112))] + [png(20_000, 20_000)] * 20,
+            (112, 112),
+        ),
+    ),
+    "video of 1,000 streams": ("video", many_streams),
     "a good data file": (
         "data",
         hdf5(lambda f: f.create_dataset("data", data=np.zeros((40, 8, 8, 3), "u1"))),

@@ -94,7 +94,8 @@ def _work(name, seed, first, cases, counts, report):
             number = first + counts.done
             content = make_case(target, name, seed, number)
             counts.begin(target.guarded)
-            signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+            seconds = getattr(target, "seconds", CPU_SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, seconds)
             try:
                 counts.end(target.read(content, counts.guard))
             except BaseException:

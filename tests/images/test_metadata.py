@@ -58,7 +58,7 @@ def put_comments(count):
 ENDLESS = {
     "strips": (bombs.tiff_strips, "over 262144 numbers in its tags"),
     "EXIF of a TIFF": (bombs.tiff_exif, "over 262144 numbers in its tags"),
-    "texts": (lambda: count_texts(4097), "over 4096 chunks that are no pixels"),
+    "texts": (lambda: count_texts(1025), "over 1024 chunks that are no pixels"),
     "chunks": (
         lambda: raw_png(1, 1, extra=chunk(b"fcTL", b"") * 100_001),
         "over 100000 chunks",
@@ -96,7 +96,7 @@ def test_row_86_metadata_without_end_is_refused(tmp_path, monkeypatch, few, name
 
 def test_row_86_what_real_pictures_have_is_read(tmp_path):
     path = tmp_path / "x"
-    for content in (count_texts(4096), put_comments(90_000), bombs.tiff({}, 1000)):
+    for content in (count_texts(1024), put_comments(90_000), bombs.tiff({}, 1000)):
         path.write_bytes(content)
         assert read_image(path, 4, 4, 3).shape == (4, 4, 3)
 

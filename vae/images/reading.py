@@ -37,7 +37,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 SIGNATURE_BYTES = len(PNG_SIGNATURE)
 MAX_CHUNKS = 100_000  # of a PNG; most writers put 8 KB or more into each
-MAX_OTHER_CHUNKS = 4096  # of them that hold no pixels
+MAX_OTHER_CHUNKS = 1024  # of them that hold no pixels
 MAX_PASSES = 64  # over a JPEG; each takes as long as all of a plain one
 MAX_SEGMENTS = 100_000  # of a JPEG, before its pixels
 MAX_HEAD_BYTES = 1 << 20  # of a JPEG's tables; a hundredth of that is usual
@@ -176,7 +176,8 @@ def _open(path):
             file.seek(0)
         image = Image.open(source, formats=FORMATS)
         image.info |= metadata
-        _check_size(image)
+        check_size(*image.size)
+        _check_strips(image)
         yield image, file
 
 
@@ -206,16 +207,19 @@ def _check_file(status):
         raise ImageError(f"{status.st_size} bytes, over the limit of {MAX_BYTES}")
 
 
-def _check_size(image):
-    width, height = image.size
+def check_size(width: int, height: int) -> None:
+    """Raises `ImageError` for a picture or frame too large to be decoded."""
     if width * height > MAX_MEGAPIXELS * 10**6:
         raise ImageError(f"{width}x{height} pixels, over {_PIXEL_LIMIT}")
     if max(width, height) > MAX_SIDE:
         raise ImageError(f"{width}x{height} pixels, over {MAX_SIDE} on one side")
-    # A TIFF may send its pixels over and over.
+
+
+def _check_strips(image):
+    """Refuses a TIFF that sends its pixels over and over."""
     boxes = [tile.extents for tile in image.tile if tile.extents]
     stored = sum((right - left) * (low - high) for left, high, right, low in boxes)
-    if stored > width * height * len(image.getbands()):
+    if stored > image.width * image.height * len(image.getbands()):
         raise ImageError("damaged (more strips than the picture has)")
 
 

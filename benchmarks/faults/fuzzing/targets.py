@@ -13,6 +13,11 @@ import h5py
 import numpy as np
 from PIL import Image
 
+try:
+    import av
+except ImportError:
+    av = None
+
 from benchmarks.faults.fuzzing.mutations import damage_bytes, damage_csv, damage_json
 from vae.checkpoint.directory import find_checkpoint, save_checkpoint
 from vae.checkpoint.model_files import (
@@ -24,7 +29,9 @@ from vae.checkpoint.storage import pack_arrays
 from vae.config import ModelConfig, TrainConfig
 from vae.data import preflight
 from vae.data.openface import read_failed
+from vae.data.video import VideoSource
 from vae.errors import VaeError
+from vae.images.pixels import Target
 from vae.images.reading import ImageError, read_image
 from vae.training.progress import Progress, read_state
 
@@ -272,5 +279,59 @@ class OpenFaceCsv:
         return "accepted"
 
 
+class Videos:
+    """The reader of videos, in the containers people have."""
+
+    damage = staticmethod(damage_bytes)
+    guarded = False
+    seconds = 5  # a damaged header may ask for frames of 64 megapixels
+
+    def __init__(self, folder):
+        self.path = folder / "in.mp4"
+        self.seeds = [self._encode(*each) for each in self._settings()]
+
+    @staticmethod
+    def _settings():
+        yield "mp4", "libx264", "yuv420p", {}
+        yield "mp4", "libx264", "yuv420p", {"g": "1"}
+        yield "matroska", "libx264", "yuv420p", {}
+        yield "webm", "libvpx", "yuv420p", {"deadline": "realtime"}
+        yield "avi", "mpeg4", "yuv420p", {}
+        yield "mpegts", "mpeg2video", "yuv420p", {}
+        yield "mov", "mjpeg", "yuvj420p", {}
+        yield "gif", "gif", "rgb8", {}
+
+    @staticmethod
+    def _encode(form, codec, pixels, options):
+        buffer, images = io.BytesIO(), _noise(10, 32, 32, 3) // 8 + 99
+        with av.open(buffer, "w", format=form) as container:
+            stream = container.add_stream(codec, rate=25, options=options)
+            stream.width = stream.height = 32
+            stream.pix_fmt = pixels
+            for image in images:
+                frame = av.VideoFrame.from_ndarray(image, "rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return buffer.getvalue()
+
+    def read(self, content, guard):
+        """Opens the video and converts its frames, as `prepare` does."""
+        self.path.write_bytes(content)
+        target = Target(16, 16, 3, "crop")
+        try:
+            source = VideoSource(str(self.path), 1)
+        except VaeError as error:
+            return told(error)
+        for unit in source.units(target):
+            batch = source.load(unit, target)
+            if batch.images.shape != (len(batch.names), 16, 16, 3):
+                raise Finding(f"images of {batch.images.shape}")
+            for name, reason in batch.failed:
+                told(f"{name}: {reason}")
+        return "accepted"
+
+
 TARGETS = {"hdf5": Hdf5, "metadata": Metadata, "manifest": Manifest, "images": Pictures}
 TARGETS["openface"] = OpenFaceCsv
+if av:  # an extra
+    TARGETS["videos"] = Videos
