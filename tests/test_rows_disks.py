@@ -109,7 +109,7 @@ def test_row_62_files_of_others_outlive_an_overwrite(tmp_path):
     assert sorted(files_left) == sorted(kept)
 
 
-def test_row_96_an_overwrite_refuses_to_clear_its_own_input(refused, tmp_path):
+def test_row_98_an_overwrite_refuses_to_clear_its_own_input(refused, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "link").symlink_to("out")
     write_h5(tmp_path / "out" / "weights.h5", make_faces(4))

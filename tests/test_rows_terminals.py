@@ -121,7 +121,7 @@ def test_row_68_settings_of_keras_change_nothing(faces_file, tmp_path):
 
 
 @pytest.mark.parametrize("line", ["-h", "sample -h", "prepare crops out.h5"])
-def test_row_95_results_that_can_not_be_written_are_an_error(line, tmp_path):
+def test_row_97_results_that_can_not_be_written_are_an_error(line, tmp_path):
     write_crops(tmp_path / "crops", make_faces(3, 8, 8))
     with open("/dev/full", "w") as full:
         settings = {"stdout": full, "stderr": subprocess.PIPE, "text": True}
@@ -136,7 +136,7 @@ def test_row_95_results_that_can_not_be_written_are_an_error(line, tmp_path):
         assert len(load(tmp_path / "out.h5")[0]) == 3
 
 
-def test_row_95_too_little_memory_for_tensorflow_is_said_before_it_aborts(monkeypatch):
+def test_row_97_too_little_memory_for_tensorflow_is_said_before_it_aborts(monkeypatch):
     limits = terminal.resource.RLIM_INFINITY
     monkeypatch.setattr(terminal.resource, "getrlimit", lambda _: (1 << 30, limits))
     with pytest.raises(VaeError) as caught, quiet_tensorflow():
@@ -153,7 +153,7 @@ def test_row_95_too_little_memory_for_tensorflow_is_said_before_it_aborts(monkey
             pass
 
 
-def test_row_95_no_more_threads_is_one_line(monkeypatch, tmp_path, run_cli):
+def test_row_97_no_more_threads_is_one_line(monkeypatch, tmp_path, run_cli):
     def start(_):
         raise RuntimeError("can't start new thread")
 
@@ -168,7 +168,7 @@ def test_row_95_no_more_threads_is_one_line(monkeypatch, tmp_path, run_cli):
     assert os.listdir(tmp_path) == ["crops"]
 
 
-def test_row_95_few_open_files_are_enough(tmp_path):
+def test_row_97_few_open_files_are_enough(tmp_path):
     write_crops(tmp_path / "crops", make_faces(40, 8, 8))
     line = ["prepare", "crops", "out.h5"]
     few = resource.RLIMIT_NOFILE, (16, 16)

@@ -71,7 +71,7 @@ def test_row_51_arrays_of_other_names_and_shapes_are_refused(packed):
 
 
 @pytest.mark.parametrize("written", [True, False])
-def test_row_90_arrays_that_are_packed_or_never_written_are_refused(written, packed):
+def test_row_92_arrays_that_are_packed_or_never_written_are_refused(written, packed):
     with h5py.File(packed, "a") as file:
         del file["step"]
         packing = {"chunks": True, "compression": "gzip"} if written else {}

@@ -69,7 +69,7 @@ def test_what_is_printed_is_what_is_written(tiny_model, faces_file, tmp_path, ru
         assert picture.size == (8 * 82 - 2, 4 * 96 + 8)
 
 
-def test_row_97_the_training_images_flatter(tiny_model, faces_file, tmp_path, run_cli):
+def test_row_99_the_training_images_flatter(tiny_model, faces_file, tmp_path, run_cli):
     options = ["evaluate", "--samples", 1, tiny_model]
     _, _, err = run_cli(*options, faces_file)
     assert f"{faces_file}: the images that {tiny_model} was trained on; what is" in err

@@ -64,7 +64,7 @@ def test_row_24_a_child_that_dies_is_a_refusal(end, told, tmp_path, monkeypatch)
     assert str(caught.value).startswith(f"{path}: {told}, a damaged or a hostile file;")
 
 
-def test_row_90_a_chunk_that_unpacks_to_far_more_than_it_may(tmp_path):
+def test_row_92_a_chunk_that_unpacks_to_far_more_than_it_may(tmp_path):
     path, shape = tmp_path / "in.h5", (3, 1000, 1000, 3)
     with h5py.File(path, "w") as file:
         chunks = {"chunks": (1, *shape[1:]), "compression": 1}
@@ -82,7 +82,7 @@ def test_row_90_a_chunk_that_unpacks_to_far_more_than_it_may(tmp_path):
         ("exit 1", "Python could not start once more; memory is short, or a limit of"),
     ],
 )
-def test_row_92_a_child_that_is_ended_blames_no_file(end, told, tmp_path, monkeypatch):
+def test_row_94_a_child_that_is_ended_blames_no_file(end, told, tmp_path, monkeypatch):
     path, child = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8)), tmp_path / "child"
     child.write_text(f"#!/bin/sh\n{end}\n")
     child.chmod(child.stat().st_mode | stat.S_IXUSR)

@@ -87,7 +87,7 @@ def test_the_worst_images_are_named():
     assert f"worst PSNR: {worst[0]['value']:.2f} row 6; " in format_details(summary)[0]
 
 
-def test_row_97_codes_that_say_nothing_are_told():
+def test_row_99_codes_that_say_nothing_are_told():
     summary = make_judge([make_measured(3)]).summarise(name)
     told = "it says next to nothing of a face, the posterior has collapsed"
     assert not any(told in line for line in format_details(summary))

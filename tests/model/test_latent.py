@@ -258,6 +258,6 @@ def test_row_53_long_walks_come_a_little_at_a_time():
     np.testing.assert_allclose(draw_all(statistics, 2, 300, 0)[:, ::100], short, 1e-5)
 
 
-def test_row_97_a_collapse_is_told_by_its_nats():
+def test_row_99_a_collapse_is_told_by_its_nats():
     assert describe_collapse(0.1 * 30, 30) is None
     assert describe_collapse(1.5, 30).startswith("a KL of 0.050 nats a number of the c")

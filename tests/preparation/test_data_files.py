@@ -43,7 +43,7 @@ def test_append_refuses_what_it_would_have_to_change(tmp_path, run_cli):
     assert status == 2 and "float64, width first found" in err
 
 
-def test_row_93_a_file_that_another_run_writes_is_refused(refused, run_cli, tmp_path):
+def test_row_95_a_file_that_another_run_writes_is_refused(refused, run_cli, tmp_path):
     first = write_crops(tmp_path / "first", make_faces(4))
     write_crops(tmp_path / "second", make_faces(3))
     write_h5(tmp_path / "data.h5", make_faces(5))
@@ -60,7 +60,7 @@ def test_row_93_a_file_that_another_run_writes_is_refused(refused, run_cli, tmp_
     assert len(load("data.h5")[0]) == 7 and files_below(tmp_path) == before
 
 
-def test_row_93_what_is_left_of_a_killed_run_holds_nothing(tmp_path, run_cli):
+def test_row_95_what_is_left_of_a_killed_run_holds_nothing(tmp_path, run_cli):
     crops = write_crops(tmp_path / "crops", make_faces(4))
     left = tmp_path / f".data.h5.{'0' * 16}.part"
     left.touch()
@@ -68,7 +68,7 @@ def test_row_93_what_is_left_of_a_killed_run_holds_nothing(tmp_path, run_cli):
     assert not left.exists()
 
 
-def test_row_94_append_keeps_the_mode_and_follows_the_link(tmp_path, run_cli):
+def test_row_96_append_keeps_the_mode_and_follows_the_link(tmp_path, run_cli):
     crops = write_crops(tmp_path / "crops", make_faces(4))
     output, link = tmp_path / "disk" / "data.h5", tmp_path / "link.h5"
     assert run_cli("prepare", crops, output)[0] == 0
@@ -79,7 +79,7 @@ def test_row_94_append_keeps_the_mode_and_follows_the_link(tmp_path, run_cli):
     assert stat.S_IMODE(output.stat().st_mode) == 0o640
 
 
-def test_row_94_names_may_have_all_255_bytes(tmp_path, run_cli):
+def test_row_96_names_may_have_all_255_bytes(tmp_path, run_cli):
     crops = write_crops(tmp_path / "crops", make_faces(4)[[0, 0, 1, 2, 3]])
     output = tmp_path / f"{'é' * 126}.h5"
     assert run_cli("prepare", "--dedupe", crops, output)[0] == 0

@@ -175,7 +175,7 @@ def test_what_is_in_the_file_is_not_cut_again(tmp_path, run_cli, spots):
 
 
 @pytest.mark.parametrize("off, told", [(0, True), (3, True), (6, False)])
-def test_row_97_crops_that_are_cut_already_are_told(
+def test_row_99_crops_that_are_cut_already_are_told(
     tmp_path, run_cli, spots, off, told
 ):
     places = 2 * (EYES + off)  # in a crop of 224 pixels

@@ -161,7 +161,7 @@ def test_without_held_out_images_the_last_epoch_is_exported(
     assert "60 images of 20 x 24, 0 held out" in err
 
 
-def test_row_97_a_collapse_is_told_at_the_end(tmp_path, run_cli, faces_file):
+def test_row_99_a_collapse_is_told_at_the_end(tmp_path, run_cli, faces_file):
     def train(beta, epochs):
         options = ["--epochs", epochs, "--beta", beta, "--latent-dim", 8, "--overwrite"]
         return run_cli("train", *options, faces_file, tmp_path / "out")[2]
