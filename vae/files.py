@@ -14,7 +14,7 @@ import secrets
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -272,6 +272,31 @@ def replace_files(contents: dict[str | os.PathLike, bytes], sync: bool = False) 
         for temporary in aside.values():
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def write_aside(path: str | os.PathLike) -> Iterator[str]:
+    """Yields the name of an empty file that takes the place of `path` at the end.
+
+    Unless all went well it is removed, and an older file left as it was; missing
+    folders are made, a link at `path` is replaced.
+
+    Raises:
+        VaeError: it can't be written.
+    """
+    folder = os.path.dirname(path) or "."
+    aside = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        open(aside, "xb").close()
+        yield aside
+        os.replace(aside, path)
+    except OSError as error:
+        reason = explain(error)
+        raise VaeError(f"{printable(path)}: can't be written ({reason})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
 
 
 def sync_file(file: BinaryIO) -> None:
