@@ -2,7 +2,14 @@
 
 import numpy as np
 
+from tests.drawing import make_faces
+from vae.checkpoint.model_files import write_model_files
+from vae.checkpoint.storage import SCHEMA, pack_arrays
+from vae.config import ModelConfig
 from vae.images.pixels import measure_pixels
+from vae.model.architecture import shape_arrays
+from vae.model.inference import Actor
+from vae.model.latent import LatentStatistics, summarise_codes
 from vae.strangers.features import FEATURES
 
 PLAIN = {  # latent statistics of three numbers that tell nothing
@@ -21,3 +28,30 @@ class Stranger:
 
     def __init__(self, images):
         self.average, self.variation = measure_pixels(images)
+
+
+def write_model(folder, width=16, height=16, latent_dim=3, seed=0, finished=True):
+    """Writes a model directory of drawn weights: it makes pictures, if not faces."""
+    config = ModelConfig(width, height, 3, latent_dim)
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for name, shape in shape_arrays(config).items():
+        fan = max(1, int(np.prod(shape[:-1])))
+        arrays[name] = rng.normal(0, 1.2 / np.sqrt(fan), shape).astype("f4")
+    faces = make_faces(60, height, width)
+    arrays["average"], arrays["variation"] = measure_pixels(faces)
+    actor = Actor(config, arrays)
+    rest = {
+        "reader": rng.normal(0, 0.1, (FEATURES, latent_dim)).astype("f4"),
+        "blink": np.zeros((2, latent_dim), "f4"),
+        "mouth_share": np.zeros(1, "f4"),
+    }
+    codes = summarise_codes(actor.encode(faces)[0] * 3)
+    metadata = {"schema": SCHEMA, "model": config.to_dict(), "finished": finished}
+    contents = {
+        "weights.h5": pack_arrays(arrays),
+        "latent.npz": LatentStatistics(**codes, **rest).pack(),
+    }
+    folder.mkdir(exist_ok=True)
+    write_model_files(folder, metadata, contents)
+    return folder

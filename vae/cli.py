@@ -155,7 +155,9 @@ def _add_option(parser, item):
         parser.add_argument(*names, action="store_true", **settings)
         return
     settings["default"] = None if item.default is None else argparse.SUPPRESS
-    if kind is not str:
+    if about.get("nargs"):
+        settings["nargs"] = about["nargs"]
+    elif kind is not str:
         settings |= {"type": _number(kind), "metavar": "N"}
     if about.get("metavar"):
         settings["metavar"] = about["metavar"]

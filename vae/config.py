@@ -17,6 +17,9 @@ LAYOUTS = ("auto", "width-first", "rows-first")
 AUGMENTS = ("none", "light", "full")
 ALIGNMENTS = ("auto", "none", "register", "recentre", "standardise", "relative")
 PRECISIONS = ("auto", "float32", "bfloat16")
+WALKS = ("random", "loop", "images", "grid", "traverse")
+PATHS = ("linear", "spline")
+PRIORS = ("gaussian", "normal")
 FITS = ("crop", "pad", "stretch")
 COMPRESSIONS = ("none", "gzip")
 MIN_SIDE, MAX_SIDE = 4, 1024  # pixels; a larger face crop is a mistake or an attack
@@ -51,6 +54,11 @@ def _argument(text, **settings):
 def _file(metavar, text, **settings):
     """The path of a file that may be given."""
     return _option(None, text, metavar=metavar, **settings)
+
+
+def _files(metavar, text):
+    """Paths that may be given, at least one."""
+    return _option(None, text, metavar=metavar, nargs="+")
 
 
 def _flag(text):
@@ -200,10 +208,29 @@ class ModelChecks(_Config):
 
 @dataclass(frozen=True)
 class SampleConfig(_Config):
-    """How many pictures `sample` draws, and where they go."""
+    """Which pictures `sample` draws, how many of them, and where they go."""
 
+    walk: str = _option(
+        "random",
+        "from point to point; loop: and back; images: through those of --images; grid:"
+        " no walk, single points; traverse: one direction a walk",
+        choices=WALKS,
+    )
     walks: int = _option(30, "walks, each from one random point to the next", 1, 10**5)
     steps: int = _option(10, "pictures a walk", 1, 10**5)
+    count: int = _option(100, "pictures of --walk grid", 1, 10**6)
+    path: str = _option("linear", "shape of --walk images", choices=PATHS)
+    prior: str = _option(
+        "gaussian",
+        "what random points are drawn from; gaussian: fitted to the film's codes;"
+        " normal: what training pulls codes to",
+        choices=PRIORS,
+    )
+    temperature: float = _option(
+        1.0, "factor on how far points are from the average face", 0.0, 10.0
+    )
+    strength: float = _option(1.0, "factor on --direction", -100.0, 100.0)
+    fps: float = _option(25.0, "pictures a second, of a film", 0.01, 1000.0)
     seed: int = _option(0, "of the random points", 0, MAX_SEED)
     output_dir: str = _option(
         "samples/", "folder for the pictures", metavar="DIR", alias="--output--dir"
@@ -215,7 +242,22 @@ class SampleArguments:
     """What `sample` is told besides."""
 
     input: str = _argument(_MODEL)
+    images: list | None = _files(
+        "IMAGE", "folders and pictures of the actor, at least two, to walk through"
+    )
+    latents: str | None = _file(
+        "FILE.npz", "decode its z_mean, as reconstruct --latents stores it"
+    )
+    constant_speed: bool = _flag("space steps by equal change of the picture")
+    direction: list | None = _files(
+        "FROM TO", "add what one folder has and the other has not; or a kept name"
+    )
+    save_direction: str | None = _file("NAME", "keep --direction in the model")
+    film: str | None = _file(
+        "FILE", "write a film instead of pictures: .mp4 .mov .webm .gif .webp .png"
+    )
     overwrite: bool = _flag(_OVERWRITE)
+    list: bool = _flag("list the directions that are kept, and stop")
 
 
 @dataclass(frozen=True)

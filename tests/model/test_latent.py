@@ -8,8 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.actors import PLAIN
 from tests.faults import Code
@@ -18,28 +16,12 @@ from vae.model import latent
 from vae.model.latent import (
     LatentStatistics,
     describe_collapse,
-    draw_walks,
-    interpolate,
     load_statistics,
     summarise_codes,
 )
 from vae.strangers.features import FEATURES
 
 CODES = np.array([[0, 0], [2, 0], [0, 4], [2, 5], [1, 2]], np.float32)
-
-
-def draw_all(statistics, walks, steps, seed):
-    """Returns all walks as one array (walks, steps, Z)."""
-    found = list(draw_walks(statistics, walks, steps, seed))
-    places = [(walk, step + n) for walk, step, z in found for n in range(len(z))]
-    assert places == [(walk, step) for walk in range(walks) for step in range(steps)]
-    return np.concatenate([z for *_, z in found]).reshape(walks, steps, -1)
-
-
-def whitened(walks, statistics):
-    """Returns walks without the mean and covariance they were given."""
-    values, vectors = np.linalg.eigh(statistics.covariance.astype(np.float64))
-    return (walks - statistics.mean) @ (vectors / np.sqrt(values)) @ vectors.T
 
 
 def random_statistics(count=500, latent_dim=6, seed=0):
@@ -73,7 +55,6 @@ def test_the_neutral_code_is_near_in_units_of_each_deviation():
 def test_codes_that_are_all_one_have_a_neutral_one():
     found = describe(np.ones((4, 3)))
     assert found.neutral.tolist() == [1, 1, 1] and not found.std.any()
-    assert (draw_all(found, 2, 3, 0) == 1).all()
 
 
 def test_far_codes_do_not_lose_their_deviation():
@@ -169,93 +150,6 @@ def test_statistics_that_unpack_to_gigabytes_are_refused(tmp_path, monkeypatch):
         file.writestr("more.npy", bytes(40_000))
     with pytest.raises(VaeError, match="can't be read"):
         load_statistics(path, 3)
-
-
-def test_walks_follow_from_their_seed():
-    statistics = random_statistics()
-    walks = draw_all(statistics, 4, 5, seed=7)
-    assert walks.shape == (4, 5, 6) and walks.dtype == np.float32
-    np.testing.assert_array_equal(walks, draw_all(statistics, 4, 5, seed=7))
-    assert not (walks == draw_all(statistics, 4, 5, seed=8)).any()
-
-
-def test_more_walks_begin_as_fewer_do():
-    statistics = random_statistics()
-    longer = draw_all(statistics, 6, 5, seed=7)[:4]
-    np.testing.assert_allclose(longer, draw_all(statistics, 4, 5, 7), rtol=1e-5)
-
-
-def test_walks_join_without_a_picture_twice():
-    statistics = random_statistics()
-    path = whitened(draw_all(statistics, 5, 4, 0), statistics).reshape(20, 6)
-    turns = angles(path[:-1], path[1:]).round(3)
-    assert turns.min() > 0.1
-    for walk in range(4):  # the last step of a walk leads to the first of the next
-        assert len(set(turns[4 * walk : 4 * walk + 4])) == 1
-
-
-def angles(points, others):
-    """Returns the angle between each two points, seen from the origin."""
-    lengths = np.linalg.norm(points, axis=1) * np.linalg.norm(others, axis=1)
-    return np.arccos((points * others).sum(1) / lengths)
-
-
-def test_points_are_spread_like_the_training_set():
-    statistics = random_statistics()
-    points = draw_all(statistics, 20_000, 1, 0)[:, 0]
-    np.testing.assert_allclose(points.mean(0), statistics.mean, atol=0.1)
-    found, expected = np.cov(points.T), statistics.covariance
-    np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("scale", [1e-3, 1, 100])
-def test_fewer_images_than_dimensions_are_enough(scale):
-    codes = np.random.default_rng(0).normal(size=(5, 30)) * scale
-    walks = draw_all(describe(codes), 50, 3, 0).reshape(-1, 30)
-    directions = np.linalg.svd(codes - codes.mean(0))[2][4:]
-    assert np.isfinite(walks).all()
-    off = (walks - codes.mean(0)) @ directions.T  # where no training image went
-    assert np.abs(off).max() < 0.01 * scale
-
-
-@given(st.integers(2, 8), st.integers(0, 10**6))
-def test_a_turn_is_even_and_lengths_change_evenly(latent_dim, seed):
-    start, end = np.random.default_rng(seed).normal(size=(2, latent_dim))
-    path = interpolate(start, end, np.linspace(0, 1, 6))
-    np.testing.assert_allclose(path[[0, -1]], [start, end], atol=1e-7)
-    turns = angles(path[:-1], path[1:])
-    np.testing.assert_allclose(turns, turns.mean(), atol=1e-5)
-    lengths = np.diff(np.linalg.norm(path, axis=1))
-    np.testing.assert_allclose(lengths, lengths.mean(), atol=1e-6)
-
-
-STRAIGHT = {
-    "from the origin": ([0, 0], [2, 4]),
-    "to the origin": ([2, 4], [0, 0]),
-    "nowhere": ([0, 0], [0, 0]),
-    "the same": ([1, 2], [1, 2]),
-    "along a line": ([1, 2], [3, 6]),
-    "opposite": ([1, 2], [-2, -4]),
-    "one number": ([1], [-3]),
-}
-
-
-@pytest.mark.parametrize("case", STRAIGHT)
-def test_where_there_is_no_turn_the_way_is_straight(case):
-    start, end = np.array(STRAIGHT[case], float)
-    fractions = np.array([0, 0.25, 0.5, 1])
-    expected = [start + fraction * (end - start) for fraction in fractions]
-    np.testing.assert_allclose(interpolate(start, end, fractions), expected, atol=1e-9)
-
-
-def test_row_53_long_walks_come_a_little_at_a_time():
-    statistics = random_statistics()
-    sizes = [len(z) for _, _, z in draw_walks(statistics, 2, 1000, 0)]
-    assert max(sizes) == latent.STEPS_AT_A_TIME and sum(sizes) == 2000
-    endless = draw_walks(statistics, 10**9, 10**9, 0)
-    assert next(endless)[:2] == (0, 0)
-    short = draw_all(statistics, 2, 3, 0)
-    np.testing.assert_allclose(draw_all(statistics, 2, 300, 0)[:, ::100], short, 1e-5)
 
 
 def test_row_99_a_collapse_is_told_by_its_nats():

@@ -38,7 +38,7 @@ from vae.files import (
 KEPT = 2  # checkpoints; the second serves when the newest is damaged
 STATE_FILES = ("arrays.h5", "state.json")
 OWN_FILES = ("metadata.json", "weights.h5", "latent.npz", "history.csv", "history.png")
-OWN_FOLDERS = ("checkpoints", "previews", "saved_model")
+OWN_FOLDERS = ("checkpoints", "previews", "saved_model", "directions")
 _STEP_NAME = re.compile(r"step-(\d{8,})\Z")
 _LITTER_NAME = re.compile(
     r"\.(tmp-step-\d+-\d+|tmp-saved_model|del-(step-\d+|saved_model)-\d+"
@@ -130,6 +130,8 @@ def clear(output: str | os.PathLike) -> None:
         if os.path.isfile(os.path.join(checkpoints, name, "MANIFEST.json")):
             shutil.rmtree(os.path.join(checkpoints, name))
     for path in Path(output, "previews").glob("epoch-*.png"):
+        path.unlink()
+    for path in Path(output, "directions").glob("*.json"):
         path.unlink()
     saved_model = os.path.join(output, "saved_model")
     if os.path.isfile(os.path.join(saved_model, "saved_model.pb")):

@@ -1,14 +1,19 @@
 """Pictures out: PNG files, grids and pairs of images, each uint8 (H, W, C)."""
 
 import io
+import math
 import os
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import ImageDraw, ImageFont
 
 from vae.files import replace_file
-from vae.images.pixels import to_picture
+from vae.images.pixels import to_array, to_picture
+
+LABEL_HEIGHT = 14  # pixels
 
 
 def write_png(path: str | os.PathLike, image: np.ndarray, **settings: Any) -> None:
@@ -52,6 +57,46 @@ def make_grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     cells = cells.reshape(rows, columns, high, wide, channels)
     sheet = cells.swapaxes(1, 2).reshape(rows * high, columns * wide, channels)
     return sheet[: rows * high - gap, : columns * wide - gap]
+
+
+def label_grid(
+    sheet: np.ndarray,
+    size: tuple[int, int],
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    gap: int = 2,
+) -> np.ndarray:
+    """Writes a line of text before each row of a grid and above each column.
+
+    What would run into the text before it is left out.
+
+    Args:
+        sheet: uint8 (H, W, C), as `make_grid` returns it.
+        size: (width, height) of its images in pixels. gap: as for `make_grid`.
+
+    Returns:
+        uint8 (H', W', C), the sheet in its lower right corner.
+    """
+    font = ImageFont.load_default()
+    left = max((_text_width(font, text) + 4 for text in rows), default=0)
+    top = LABEL_HEIGHT if any(columns) else 0
+    sheet = np.pad(sheet, ((top, 0), (left, 0), (0, 0)))
+    picture = to_picture(sheet)
+    draw = ImageDraw.Draw(picture)
+    white = (255,) * 3 if sheet.shape[2] == 3 else 255
+    free = 0
+    for number, text in enumerate(columns):
+        at = left + number * (size[0] + gap)
+        if at >= free:
+            draw.text((at, 0), text, white, font)
+            free = at + _text_width(font, text) + 4
+    for number, text in enumerate(rows):
+        draw.text((0, top + number * (size[1] + gap)), text, white, font)
+    return to_array(picture)
+
+
+def _text_width(font, text):
+    return math.ceil(font.getlength(text))
 
 
 def stack_pairs(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

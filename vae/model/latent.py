@@ -1,16 +1,14 @@
-"""The latent space as numbers: statistics of a training set, and walks. numpy only."""
+"""The latent space as numbers: statistics of a training set. numpy only."""
 
 import io
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from vae.errors import VaeError
+from vae.errors import RefusedError, VaeError
 from vae.files import printable
 
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
-STEPS_AT_A_TIME = 64  # of a walk
 MIN_KL = 0.1  # nats a number of the code, below which it says next to nothing
 
 
@@ -112,66 +110,41 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
     return LatentStatistics(**found)
 
 
+def load_codes(path: str, latent_dim: int) -> tuple[list[str], np.ndarray]:
+    """Reads the codes that `reconstruct --latents` stored, maybe edited since.
+
+    Returns:
+        names, and z_mean (N, Z) float32; without `files` in it names are numbers.
+
+    Raises:
+        RefusedError: they are missing, damaged, or of another size.
+    """
+    name = printable(path)
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if sum(member.file_size for member in arrays.zip.infolist()) > MAX_BYTES:
+                raise ValueError("too large")
+            z = arrays["z_mean"]
+            names = arrays["files"].tolist() if "files" in arrays else None
+    except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
+        raise RefusedError(
+            f"--latents: {name}: can't be read ({type(error).__name__}), codes as"
+            " reconstruct --latents stores them expected"
+        ) from error
+    fits = _has_shape(z, (..., latent_dim)) and len(z) and z.dtype.kind in "fiu"
+    if not fits or not np.isfinite(z).all():
+        raise RefusedError(
+            f"--latents: {name}: z_mean of {z.shape} found, (N, {latent_dim}) finite"
+            " numbers expected"
+        )
+    if names is None:
+        names = [f"code_{number:06}" for number in range(len(z))]
+    if len(names) != len(z) or not all(isinstance(each, str) for each in names):
+        raise RefusedError(f"--latents: {name}: a name in files for each code expected")
+    return names, z.astype(np.float32)
+
+
 def _has_shape(array, shape):
     """Whether an array has a shape; ... stands for any length."""
     pairs = zip(array.shape, shape, strict=False)
     return array.ndim == len(shape) and all(b in (..., a) for a, b in pairs)
-
-
-def draw_walks(
-    statistics: LatentStatistics, walks: int, steps: int, seed: int
-) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Draws points like those of the training set, and walks from each to the next.
-
-    Points are drawn from a Gaussian with the training set's mean and covariance. A walk
-    turns from one to the other at a constant angle (spherical interpolation, White
-    2016, arXiv 1609.04468) in the whitened space, so that no point on it is untypical.
-    A walk stops one step short of its end, which is the first picture of the next walk.
-
-    Yields:
-        (walk, step, z): z is (S, Z) float32, the codes of a walk from a step on; few at
-        a time, so that a long walk takes no more memory than a short one.
-    """
-    rng = np.random.default_rng(seed)
-    size = len(statistics.mean)
-    root = _square_root(statistics.covariance.astype(np.float64))
-    start = rng.standard_normal(size)
-    for walk in range(walks):
-        end = rng.standard_normal(size)
-        for step in range(0, steps, STEPS_AT_A_TIME):
-            part = np.arange(step, min(step + STEPS_AT_A_TIME, steps))
-            path = interpolate(start, end, part / steps)
-            yield walk, step, (path @ root + statistics.mean).astype(np.float32)
-        start = end
-
-
-def _square_root(covariance):
-    """The symmetric root; that of few images has no inverse, which is no matter."""
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-
-
-def interpolate(
-    start: np.ndarray, end: np.ndarray, fractions: np.ndarray
-) -> np.ndarray:
-    """Spherical interpolation between two points; lengths are interpolated linearly.
-
-    Args:
-        start, end: (Z,)
-        fractions: (S,), 0 is start, 1 is end.
-
-    Returns:
-        (S, Z)
-    """
-    lengths = np.linalg.norm(start), np.linalg.norm(end)
-    if min(lengths) < 1e-12:
-        return start + np.outer(fractions, end - start)
-    a, b = start / lengths[0], end / lengths[1]
-    angle = np.arccos(np.clip(a @ b, -1.0, 1.0))
-    if np.sin(angle) < 1e-6:  # along one line: turning has no plane
-        return start + np.outer(fractions, end - start)
-    weights_a = np.sin((1 - fractions) * angle) / np.sin(angle)  # (S,)
-    weights_b = np.sin(fractions * angle) / np.sin(angle)  # (S,)
-    turned = np.outer(weights_a, a) + np.outer(weights_b, b)  # (S, Z)
-    length = lengths[0] + fractions * (lengths[1] - lengths[0])
-    return turned * length[:, None]
