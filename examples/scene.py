@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from examples.faces import render  # noqa: E402
 from examples.people import make_identity  # noqa: E402
-from examples.performance import perform  # noqa: E402
+from examples.performance import PARAMETERS, perform  # noqa: E402
 
 WIDTH, HEIGHT = 320, 240  # upright
 HEAD = 128  # pixels, of a drawn face before it is laid into the scene
@@ -69,7 +69,10 @@ def film_scene(path, frames=75, identity=3, seed=3, turned=True, codec="aac"):
 
 def draw_scene(frames, identity=3, seed=3):
     """Returns the images and the matrices of `film_scene`."""
-    faces = render(make_identity(identity), perform(seed, frames), HEAD, HEAD)
+    parameters = perform(seed, frames)
+    for turn in ("yaw", "tilt"):  # the scene turns the head, so that its place is known
+        parameters[:, PARAMETERS.index(turn)] = 0
+    faces = render(make_identity(identity), parameters, HEAD, HEAD)
     random = np.random.default_rng(0)
     coarse = random.integers(40, 200, (HEIGHT // 20, WIDTH // 20, 3), np.uint8)
     wall = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)

@@ -30,8 +30,11 @@ class Stranger:
         self.average, self.variation = measure_pixels(images)
 
 
-def write_model(folder, width=16, height=16, latent_dim=3, seed=0, finished=True):
-    """Writes a model directory of drawn weights: it makes pictures, if not faces."""
+def write_model(folder, width=16, height=16, latent_dim=3, seed=0, picture=None):
+    """Writes a model directory of drawn weights: it makes pictures, if not faces.
+
+    With a `picture`, uint8 (H, W, 3), it makes that one alone.
+    """
     config = ModelConfig(width, height, 3, latent_dim)
     rng = np.random.default_rng(seed)
     arrays = {}
@@ -39,15 +42,19 @@ def write_model(folder, width=16, height=16, latent_dim=3, seed=0, finished=True
         fan = max(1, int(np.prod(shape[:-1])))
         arrays[name] = rng.normal(0, 1.2 / np.sqrt(fan), shape).astype("f4")
     faces = make_faces(60, height, width)
+    if picture is not None:
+        arrays = {name: np.zeros_like(array) for name, array in arrays.items()}
+        faces = picture[None]
     arrays["average"], arrays["variation"] = measure_pixels(faces)
+    arrays["decoder/mean_image/image"] = arrays["average"]
     actor = Actor(config, arrays)
     rest = {
         "reader": rng.normal(0, 0.1, (FEATURES, latent_dim)).astype("f4"),
         "blink": np.zeros((2, latent_dim), "f4"),
         "mouth_share": np.zeros(1, "f4"),
     }
-    codes = summarise_codes(actor.encode(faces)[0] * 3)
-    metadata = {"schema": SCHEMA, "model": config.to_dict(), "finished": finished}
+    codes = summarise_codes(actor.encode(np.repeat(faces, 2, 0))[0] * 3)
+    metadata = {"schema": SCHEMA, "model": config.to_dict(), "finished": True}
     contents = {
         "weights.h5": pack_arrays(arrays),
         "latent.npz": LatentStatistics(**codes, **rest).pack(),

@@ -9,6 +9,7 @@ FLOORS = [  # a room may import from the floors below its own
     {"__init__", "__main__"},
     {"cli"},
     {"commands"},
+    {"reconstruction"},
     {"training", "evaluation", "preparation"},
     {"strangers"},
     {"model", "data"},

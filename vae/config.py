@@ -271,6 +271,10 @@ class ReconstructConfig(_Config):
     smooth: float = _option(
         0.0, "frames over which to smooth a sequence; 0: none", 0.0, 1000.0
     )
+    direction_strength: float = _option(1.0, "factor on --direction", -100.0, 100.0)
+    fps: float = _option(
+        25.0, "frames a second, of a film of what is no video", 0.01, 1000.0
+    )
 
 
 @dataclass(frozen=True)
@@ -278,14 +282,27 @@ class ReconstructArguments:
     """What `reconstruct` is told besides."""
 
     input: str = _argument(_MODEL)
-    inputdir: str = _argument("folder of crops, searched recursively; or one crop")
-    output: str = _argument("folder for the reconstructions")
+    inputdir: str = _argument(
+        "folder of crops, searched recursively; one crop; video of crops; or HDF5 file"
+    )
+    output: str = _argument(
+        "folder for the reconstructions, or a film: .mp4 .mov .webm .gif .webp .png"
+    )
+    faces: bool = _flag("find the largest face of each picture, and cut it out upright")
+    paste: bool = _flag("with --faces: put the actor's face back into the picture")
+    patches: str | None = _file(
+        "DIR", "with --faces: also write what --paste lays over, for a compositor"
+    )
+    each: bool = _flag("each folder in the input is another person")
+    direction: list | None = _files(
+        "FROM TO", "add what one folder has and the other has not; or a kept name"
+    )
     neutral: str | None = _file(
         "IMAGE",
         "the stranger at rest, for --align relative",
         shown="auto, the crop nearest to their average",
     )
-    side_by_side: bool = _flag("write input and reconstruction next to each other")
+    side_by_side: bool = _flag("put input and reconstruction next to each other")
     latents: str | None = _file(
         "FILE.npz", "also store file names, z_mean and z_log_var"
     )

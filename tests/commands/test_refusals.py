@@ -41,8 +41,22 @@ USES = {
     "reconstruct --latent-dim 6 model crops o": f"--latent-dim: 6 found, 5 {EXPECTED}",
     "row_35 reconstruct model nowhere out": "nowhere: can't be listed (no such file or"
     " directory), a folder of images expected",
-    "row_35 reconstruct model file out": "file: can't be listed (not a directory), a"
-    " folder of images expected",
+    "row_35 reconstruct model file out": "file: not a video that can be read (invalid"
+    " data found when processing input); a folder of crops, an image, a video or an"
+    " HDF5 file expected",
+    "reconstruct --paste model crops out": "--paste: found without --faces, which finds"
+    " where a face goes back to; add that or leave it out",
+    "reconstruct --patches p model crops out": "--patches: found without --faces, which"
+    " finds where a face goes back to; add that or leave it out",
+    "reconstruct --each model crops out": "--each: no folder found in crops, one for"
+    " each person expected",
+    "reconstruct --each --latents l.npz model . out": "--each: --latents found, which"
+    " is of one person alone; leave it out, or give one person's folder",
+    "reconstruct --each model . a.gif": "--each: a.gif found, which is of one person"
+    " alone; leave it out, or give one person's folder",
+    "reconstruct model crops model/a.gif": "model/a.gif: inside the input model,"
+    " another folder expected, so that nothing of it is overwritten or read",
+    "reconstruct model crops old.gif": f"./old.gif: {TIDY}",
     "row_35 reconstruct model bare out": f"bare: {IMAGES}",
     "row_44 reconstruct model crops crops": f"crops{CROPS_APART}",
     "row_44 reconstruct model crops crops/out": f"crops/out{CROPS_APART}",
@@ -71,7 +85,14 @@ def test_a_use_of_a_model_that_cannot_work_is_refused(line, refused, tmp_path):
     arrays = {"weights.h5": pack_arrays({}), "latent.npz": b""}
     write_model_files(tmp_path / "model", model, arrays)
     (tmp_path / "link").symlink_to("crops")
-    for name in ("file", "z.npz", "crops/a.jpg", "shown/a.png", "shown/walks.png"):
+    for name in (
+        "file",
+        "z.npz",
+        "old.gif",
+        "crops/a.jpg",
+        "shown/a.png",
+        "shown/walks.png",
+    ):
         (tmp_path / name).touch()
     command = re.sub("^row_[0-9]+ ", "", line)
     assert refused(command) == USES[line].replace("{}", str(tmp_path))

@@ -1,17 +1,13 @@
-"""`reconstruct`: every face crop of a folder, as the actor."""
+"""`reconstruct`: every face of a folder or a film, as the actor."""
 
 import argparse
-import io
 import os
 import sys
+from dataclasses import replace
 from functools import partial
-
-import numpy as np
 
 from vae.checkpoint.model_files import open_model
 from vae.config import ModelChecks, ReconstructConfig
-from vae.data.arrays import read_crops
-from vae.data.sources import list_crops
 from vae.errors import RefusedError
 from vae.files import (
     plan_outputs,
@@ -19,53 +15,106 @@ from vae.files import (
     refuse_existing,
     refuse_output,
     refuse_overlap,
-    replace_file,
 )
-from vae.images.pixels import psnr
-from vae.images.reading import EXTENSIONS, ImageError, read_image
-from vae.images.sheets import join_side_by_side, write_face
-from vae.parallel import cut_evenly, map_ordered
+from vae.images.films import SUFFIXES, check_film
+from vae.images.reading import ImageError, read_image
+from vae.preparation.faces import is_installed
+from vae.reconstruction.footage import Footage
+from vae.reconstruction.session import PATCHES, Request, Session
 from vae.strangers.alignment import LoadedActor
-from vae.terminal import list_failures, progress_bar
+from vae.strangers.directions import choose_direction
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reconstructs the folder and prints PSNR; returns 1 if some crops failed.
+    """Reconstructs the faces and prints PSNR; returns 1 if some inputs failed.
 
     Raises:
         RefusedError: something in the request can't work.
-        VaeError: the model is damaged, or a picture can't be written.
+        StoppedError: a signal came while a film was written; there is none.
+        VaeError: the model is damaged, or something can't be written.
     """
     config = ReconstructConfig(**ReconstructConfig.pick(vars(args)))
+    _check_options(args)
     warn = partial(print, file=sys.stderr)
     model = open_model(args.input, ModelChecks.pick(vars(args)), warn)
-    neutral = _read_neutral(args.neutral, config.align, model)
-    folder, names = _find_crops(args.inputdir, warn)
-    _check_apart(args.inputdir, folder, args.output)
-    outputs = plan_outputs(names)
-    inputs = [args.input, args.inputdir, *filter(None, [args.neutral])]
-    refuse_overlap((os.path.join(args.output, name) for name in outputs), inputs)
-    refuse_existing(args.output, outputs, args.overwrite)
-    refuse_output("--latents", args.latents, ".npz", inputs, args.overwrite)
+    request = Request(
+        config=config,
+        output=args.output,
+        is_film=_is_film(args.output),
+        faces=args.faces,
+        paste=args.paste,
+        side_by_side=args.side_by_side,
+        patches=args.patches,
+        latents=args.latents,
+        neutral=_read_neutral(args.neutral, config.align, model),
+        direction=None,
+    )
+    jobs = []
+    for path, output in _list_people(args):
+        footage = Footage(path, config.fps, model, warn)
+        here = replace(request, output=output)
+        _check_outputs(args, path, footage, here)
+        jobs.append((footage, here))
     actor = LoadedActor(args.input, model)
-    with progress_bar(len(names), "read") as bar:
-        crops = read_crops(folder, names, model, bar.update)
-    if crops.indices:
-        z, reason = actor.align(crops.images, config, neutral)  # (N, Z)
-        if reason:
-            print(reason, file=sys.stderr)
-        paths = [os.path.join(args.output, outputs[index]) for index in crops.indices]
-        decibel = _write(actor, crops.images, z, paths, args.side_by_side)
-        if args.latents is not None:
-            z_log_var = actor.encode(crops.images)[1]
-            _save_latents(args.latents, crops.printable_names(), z, z_log_var)
-        print(f"{len(crops.indices)} of {len(names)} crops in {printable(args.output)}")
-        _report(crops, decibel)
-    for place, line in crops.notes:
-        print(f"{printable(names[place])}: {line}", file=sys.stderr)
-    failures = [(printable(names[place]), reason) for place, reason in crops.failures]
-    list_failures(failures, len(names))
-    return 1 if failures else 0
+    if args.direction:
+        direction = choose_direction(actor, model, args.input, args.direction)
+        jobs = [(f, replace(here, direction=direction)) for f, here in jobs]
+    statuses = []
+    for footage, here in jobs:
+        if args.each:
+            print(f"{footage.title}:")
+        statuses.append(Session(actor, model, footage, here).run())
+    return max(statuses)
+
+
+def _is_film(path):
+    return path.lower().endswith(SUFFIXES) and not os.path.isdir(path)
+
+
+def _check_options(args):
+    for option, value in (("--paste", args.paste), ("--patches", args.patches)):
+        if value and not args.faces:
+            raise RefusedError(
+                f"{option}: found without --faces, which finds where a face goes back"
+                " to; add that or leave it out"
+            )
+    if args.faces and not is_installed():
+        raise RefusedError(
+            "--faces: the networks that find faces are missing: pip install"
+            " 'vae-faces[faces]'"
+        )
+    if _is_film(args.output):
+        check_film(printable(args.output), args.output)
+    if args.each:
+        single = ("latents", "patches", "neutral")
+        found = [f"--{name}" for name in single if getattr(args, name)]
+        found += [printable(args.output)] * _is_film(args.output)
+        if found:
+            raise RefusedError(
+                f"--each: {found[0]} found, which is of one person alone; leave it out,"
+                " or give one person's folder"
+            )
+
+
+def _list_people(args):
+    """Returns (input, output) of each person."""
+    if not args.each:
+        return [(args.inputdir, args.output)]
+    try:
+        with os.scandir(args.inputdir) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        names = []
+    if not names:
+        raise RefusedError(
+            f"--each: no folder found in {printable(args.inputdir)}, one for each"
+            " person expected"
+        )
+    outputs = plan_outputs(names, suffix="")
+    return [
+        (os.path.join(args.inputdir, name), os.path.join(args.output, output))
+        for name, output in zip(names, outputs, strict=True)
+    ]
 
 
 def _read_neutral(path, align, model):
@@ -83,11 +132,25 @@ def _read_neutral(path, align, model):
         raise RefusedError(f"--neutral: {printable(path)}: {error}") from error
 
 
-def _find_crops(path, warn):
-    """Returns a folder and the images below it, of which one may be meant alone."""
-    if os.path.splitext(path)[1].lower() in EXTENSIONS and os.path.isfile(path):
-        return os.path.dirname(path), [os.path.basename(path)]
-    return path, list_crops(path, warn)
+def _check_outputs(args, path, footage, request):
+    output, names = request.output, plan_outputs(footage.guess_names())
+    inputs = [args.input, path, *filter(None, [args.neutral])]
+    inputs += filter(os.path.exists, args.direction or ())
+    if request.is_film:
+        suffix = os.path.splitext(output)[1]
+        refuse_output(printable(output), output, suffix, inputs, args.overwrite)
+    else:
+        if footage.folder is not None:
+            _check_apart(path, footage.folder, output)
+        refuse_overlap((os.path.join(output, name) for name in names), inputs)
+        refuse_existing(output, names, args.overwrite)
+    if args.patches is not None:
+        here = [*names, *PATCHES]
+        refuse_overlap((os.path.join(args.patches, name) for name in here), inputs)
+        refuse_existing(args.patches, here, args.overwrite)
+        if os.path.realpath(args.patches) == os.path.realpath(output):
+            raise RefusedError("--patches: the output found, another folder expected")
+    refuse_output("--latents", args.latents, ".npz", inputs, args.overwrite)
 
 
 def _check_apart(crops, folder, output):
@@ -98,35 +161,3 @@ def _check_apart(crops, folder, output):
             f"{printable(output)}: inside the folder of crops, another folder expected,"
             " so that no crop is overwritten or read twice"
         )
-
-
-def _write(actor, images, z, paths, side_by_side):
-    """Decodes codes (N, Z) and writes the pictures; returns the PSNR of each (N,)."""
-
-    def write(part):
-        results = actor.decode(z[part])  # (B, H, W, C)
-        pictures = results
-        if side_by_side:
-            pictures = join_side_by_side(images[part], results)
-        for path, picture in zip(paths[part], pictures, strict=True):
-            write_face(path, picture)
-        return psnr(images[part], results)
-
-    decibel = []
-    with progress_bar(len(z), "write") as bar:
-        for found in map_ordered(write, cut_evenly(len(z), actor.network.block)):
-            decibel.append(found)
-            bar.update(len(found))
-    return np.concatenate(decibel)
-
-
-def _save_latents(path, files, z_mean, z_log_var):
-    buffer = io.BytesIO()
-    np.savez(buffer, files=np.array(files, np.str_), z_mean=z_mean, z_log_var=z_log_var)
-    replace_file(path, buffer.getvalue())
-
-
-def _report(crops, decibel):
-    worst = int(np.argmin(decibel))
-    name = crops.printable_names()[worst]
-    print(f"PSNR: mean {decibel.mean():.2f} dB, worst {decibel[worst]:.2f} dB ({name})")

@@ -7,8 +7,9 @@ a video can't make it read another file or an address.
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -35,6 +36,7 @@ MISSING = 1.0, 0.02  # seconds, and share of the duration; durations are not exa
 # What PyAV raises is of any of these kinds.
 _FAULTS = (OSError, ValueError, ArithmeticError, MemoryError, ImageError)
 _FAULTS += (av.FFmpegError,) if av else ()
+Stamped: TypeAlias = tuple[int, int, Callable[[], np.ndarray]]
 # (number, frame, its view) of each, or (number, image or fault, None)
 Unit: TypeAlias = tuple[list[tuple[int, Any, Any]], list[str]]
 
@@ -63,7 +65,7 @@ class VideoSource:
                 if first is None:
                     raise ImageError("no picture in it")
                 self._size = film.measure(first[1])
-                count = film.guess_count()
+                count, self.tick, self._rate = film.guess_count(), film.tick, film.rate
         except (
             av.FFmpegError,
             OSError,
@@ -119,6 +121,33 @@ class VideoSource:
         batch.failed += [(self.title, reason) for reason in reasons]
         return batch
 
+    def frames(self) -> Iterator[Stamped | str]:
+        """Yields every frame: when it is shown, how long, and what makes its image.
+
+        Times are in units of `tick`, in seconds, ascending. The function that comes
+        along returns uint8 (H, W, 3), upright, or raises ImageError; any thread may
+        call it. What is wrong with the file comes last, in lines.
+        """
+        last, length = None, max(1, round(1 / (self._rate or 25) / self.tick))
+        try:
+            with _open(self._path) as film:
+                for _, frame in film:
+                    start = frame.pts
+                    if start is None or (last is not None and start <= last):
+                        start = 0 if last is None else last + length
+                    length = frame.duration or length
+                    last = start
+                    yield start, length, partial(_convert, frame, film.find_view(frame))
+                yield from film.find_faults()
+        except _FAULTS as error:
+            yield f"it can't be read again ({_explain(error)})"
+
+    @contextlib.contextmanager
+    def open_sound(self) -> Iterator[Any]:
+        """Yields the open container, for its sound."""
+        with _open(self._path) as film:
+            yield film.container
+
 
 class View(NamedTuple):
     """How a frame is to be seen.
@@ -141,7 +170,9 @@ class Film:
     keeps its number.
 
     Attributes:
-        is_large: whether its frames are over `LARGE_PIXELS`.
+        container: it is in. tick: the unit of its times, in seconds.
+        rate: frames a second, or None. is_large: whether frames are over
+            `LARGE_PIXELS`.
     """
 
     def __init__(self, container: Any) -> None:
@@ -152,7 +183,7 @@ class Film:
         """
         if not container.streams.video:
             raise ImageError("no picture in it")
-        self._container, self._stream = container, container.streams.video[0]
+        self.container, self._stream = container, container.streams.video[0]
         context = self._stream.codec_context
         if context is None:
             raise ImageError("pictures in a coding that is not known")
@@ -161,6 +192,7 @@ class Film:
         context.thread_count = 1
         context.options = {"max_pixels": str(MAX_PIXELS)}
         check_size(context.width, context.height)
+        self.tick, self.rate = self._stream.time_base, self._stream.average_rate
         self.is_large = context.width * context.height > LARGE_PIXELS
         self._ratio, self._views = self._stream.sample_aspect_ratio or 1, {}
         self._packets, self._frames, self._bad, self._ends_badly = 0, 0, 0, False
@@ -182,7 +214,7 @@ class Film:
 
     def _demux(self):
         """Yields the stream's packets; others tell how long the file is."""
-        packets = self._container.demux()
+        packets = self.container.demux()
         while True:
             try:
                 packet = next(packets, None)
@@ -233,11 +265,10 @@ class Film:
 
     def guess_count(self) -> int:
         """Returns the number of frames, counted or by the duration; 0 if unknown."""
-        rate = self._stream.average_rate
-        return self._declared or round(self._find_duration() * (rate or 0))
+        return self._declared or round(self._find_duration() * (self.rate or 0))
 
     def _find_duration(self) -> float:
-        return max(0, self._container.duration or 0) / av.time_base
+        return max(0, self.container.duration or 0) / av.time_base
 
     def find_faults(self) -> list[str]:
         """Returns what was wrong, once all frames are read; a line each.
@@ -246,7 +277,7 @@ class Film:
         or, without one, the last packet of any stream ends before the file should.
         """
         duration = self._find_duration()
-        end = self._end - max(0, self._container.start_time or 0) / av.time_base
+        end = self._end - max(0, self.container.start_time or 0) / av.time_base
         if self._declared:
             cut = self._packets < self._declared
             found = f"{self._frames} of {self._declared} frames found"
@@ -296,6 +327,14 @@ def _fit(frame, view, target):
         return fit_image(_make_upright(frame, view), target)
     except _FAULTS as error:
         return _explain(error)
+
+
+def _convert(frame, view):
+    """As `_make_upright`, but raises ImageError alone."""
+    try:
+        return _make_upright(frame, view)
+    except _FAULTS as error:
+        raise ImageError(_explain(error)) from error
 
 
 def _make_upright(frame, view):

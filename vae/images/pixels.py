@@ -110,7 +110,7 @@ def resize_image(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def to_picture(image: np.ndarray) -> Image.Image:
-    """Returns uint8 (H, W, C), C 1 or 3, as a PIL image."""
+    """Returns uint8 (H, W, C), C 1, 3 or 4 (with alpha), as a PIL image."""
     return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
 
 

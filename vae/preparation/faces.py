@@ -70,10 +70,7 @@ def crop_face(
     Returns:
         uint8 (height, width, 3)
     """
-    size = np.array([width, height])
-    scale = size.min() / CROP_SIDE
-    places = scale * EYES + (size - scale * CROP_SIDE) / 2
-    matrix = find_similarity(face.eyes, places)
+    matrix = find_similarity(face.eyes, place_eyes(width, height))
     crop = cut_picture(Image.fromarray(image), matrix, width, height)
     if not masked:
         return np.asarray(crop)
@@ -88,6 +85,13 @@ def is_cut_already(image: np.ndarray, face: Face) -> bool:
     height, width = image.shape[:2]
     places = face.eyes * CROP_SIDE / (width, height)
     return bool(np.abs(places - EYES).max() < CUT_ALREADY)
+
+
+def place_eyes(width: int, height: int) -> np.ndarray:
+    """Returns where both eyes are in a crop of some size, (2, 2)."""
+    size = np.array([width, height])
+    scale = size.min() / CROP_SIDE
+    return scale * EYES + (size - scale * CROP_SIDE) / 2
 
 
 def find_similarity(points: np.ndarray, places: np.ndarray) -> np.ndarray:

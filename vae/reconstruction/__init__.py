@@ -1,0 +1,1 @@
+"""Pictures and films of anyone into pictures and films of the actor."""
