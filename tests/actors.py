@@ -21,6 +21,11 @@ PLAIN = {  # latent statistics of three numbers that tell nothing
     "blink": np.zeros((2, 3), np.float32),
     "mouth_share": np.zeros(1, np.float32),
 }
+MIXTURE = {  # what such statistics may hold besides
+    "mixture_weights": np.array([0.25, 0.75], np.float32),
+    "mixture_means": np.float32([[0, 0, 0], [9, 9, 9]]),
+    "mixture_covariance": np.eye(3, dtype=np.float32),
+}
 
 
 class Stranger:

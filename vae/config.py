@@ -19,7 +19,7 @@ ALIGNMENTS = ("auto", "none", "register", "recentre", "standardise", "relative")
 PRECISIONS = ("auto", "float32", "bfloat16")
 WALKS = ("random", "loop", "images", "grid", "traverse")
 PATHS = ("linear", "spline")
-PRIORS = ("gaussian", "normal")
+PRIORS = ("mixture", "gaussian", "normal")
 FITS = ("crop", "pad", "stretch")
 COMPRESSIONS = ("none", "gzip")
 MIN_SIDE, MAX_SIDE = 4, 1024  # pixels; a larger face crop is a mistake or an attack
@@ -221,9 +221,9 @@ class SampleConfig(_Config):
     count: int = _option(100, "pictures of --walk grid", 1, 10**6)
     path: str = _option("linear", "shape of --walk images", choices=PATHS)
     prior: str = _option(
-        "gaussian",
-        "what random points are drawn from; gaussian: fitted to the film's codes;"
-        " normal: what training pulls codes to",
+        "mixture",
+        "what random points are drawn from; mixture, gaussian: many Gaussians or one,"
+        " fitted to the film's codes; normal: what training pulls codes to",
         choices=PRIORS,
     )
     temperature: float = _option(

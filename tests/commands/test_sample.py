@@ -105,7 +105,7 @@ def test_a_direction_is_added_kept_listed_and_bound_to_its_weights(
         write_crops(tmp_path / name, FACES[part], "{}.png")
         for name, part in (("rest", slice(0, 3)), ("smile", slice(3, 6)))
     ]
-    grid = ["--walk", "grid", "--count", 3, "--temperature", 0]
+    grid = ["--walk", "grid", "--count", 3, "--temperature", 0, "--prior", "gaussian"]
     given = ["--direction", *ends, "--strength", 2, "--save-direction", "smile"]
     outputs = [tmp_path / name for name in "abc"]
     status, out, _ = run_cli("sample", model, *grid, *given, "--output-dir", outputs[0])

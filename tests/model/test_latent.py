@@ -9,13 +9,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.actors import PLAIN
+from tests.actors import MIXTURE, PLAIN
 from tests.faults import Code
 from vae.errors import VaeError
 from vae.model import latent
 from vae.model.latent import (
+    CODES_A_CLUSTER,
     LatentStatistics,
     describe_collapse,
+    fit_mixture,
     load_statistics,
     summarise_codes,
 )
@@ -155,3 +157,57 @@ def test_statistics_that_unpack_to_gigabytes_are_refused(tmp_path, monkeypatch):
 def test_row_99_a_collapse_is_told_by_its_nats():
     assert describe_collapse(0.1 * 30, 30) is None
     assert describe_collapse(1.5, 30).startswith("a KL of 0.050 nats a number of the c")
+
+
+def test_a_mixture_follows_the_clusters_of_a_film():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(4, 5)) * 20
+    codes = np.repeat(centres, 60, axis=0) + rng.normal(size=(240, 5))
+    found = fit_mixture(codes)
+    assert len(found["mixture_weights"]) == 240 // CODES_A_CLUSTER
+    assert found["mixture_weights"].sum() == pytest.approx(1)
+    distance = np.linalg.norm(found["mixture_means"][:, None] - centres, axis=2)
+    assert distance.min(1).max() < 4  # none between two clusters
+    within = np.sqrt(np.diag(found["mixture_covariance"]))
+    assert (0.3 < within).all() and (within < 1.2).all()
+    mean = found["mixture_weights"] @ found["mixture_means"]
+    np.testing.assert_allclose(mean, codes.mean(0), atol=1e-9)
+    again = fit_mixture(codes)
+    np.testing.assert_array_equal(again["mixture_means"], found["mixture_means"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_few_codes_or_equal_ones_have_a_mixture(count):
+    for codes in (
+        np.ones((count, 3)),
+        np.random.default_rng(0).normal(size=(count, 3)),
+    ):
+        found = fit_mixture(codes)
+        assert all(np.isfinite(array).all() for array in found.values())
+        assert found["mixture_weights"].sum() == pytest.approx(1)
+
+
+BAD_MIXTURES = {
+    "mixture_weights": np.float32([0.5, -0.5]),
+    "mixture_means": np.zeros((3, 3), np.float32),
+    "mixture_covariance": np.zeros((2, 2), np.float32),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MIXTURES)
+def test_a_mixture_comes_back_or_is_refused(name, tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_bytes(npz(**MIXTURE))
+    found = load_statistics(path, 3)
+    for key, array in MIXTURE.items():
+        np.testing.assert_array_equal(getattr(found, key), array)
+    path.write_bytes(found.pack())
+    assert load_statistics(path, 3).mixture_weights.tolist() == [0.25, 0.75]
+    path.write_bytes(npz(**MIXTURE | {name: BAD_MIXTURES[name]}))
+    with pytest.raises(VaeError, match=f"{path}: mixture_"):
+        load_statistics(path, 3)
+    path.write_bytes(npz(**MIXTURE | {name: None}))
+    with pytest.raises(VaeError, match="can't be read"):
+        load_statistics(path, 3)
+    path.write_bytes(npz())
+    assert load_statistics(path, 3).mixture_weights is None

@@ -1,5 +1,7 @@
 """Walks between codes, against plain arithmetic: where they lead and how fast."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ from vae.model.walks import (
     walk_through,
 )
 
-KINDS = ["gaussian", "normal"]
+KINDS = ["mixture", "gaussian", "normal"]
 
 
 def follow(walk, count):
@@ -215,3 +217,34 @@ def test_directions_that_change_pictures_most_come_first():
     rows = rows.reshape(6, 5, 6)
     np.testing.assert_allclose(rows[:, 2], np.tile(prior.mean, (6, 1)), rtol=1e-5)
     np.testing.assert_allclose(rows[:, 4] - prior.mean, 2 * directions, rtol=1e-4)
+
+
+def test_samples_of_a_mixture_are_near_its_means():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(4, 5)) * 20
+    codes = np.repeat(centres, 60, axis=0) + rng.normal(size=(240, 5))
+    far = {}
+    for kind in KINDS:
+        prior = make_prior(kind, describe(codes))
+        drawn = np.concatenate(list(draw_samples(prior, 400, 0, 1.0)))
+        distance = np.linalg.norm(drawn[:, None] - centres, axis=2).min(1)
+        far[kind] = np.median(distance)
+        if kind == "mixture":
+            shares = np.bincount(
+                np.linalg.norm(drawn[:, None] - centres, axis=2).argmin(1)
+            )
+            assert (shares > 60).all()
+    assert far["mixture"] < 3 and far["gaussian"] > 10 < far["normal"]
+    statistics = describe(codes)
+    cold = make_prior("mixture", statistics)
+    drawn = np.concatenate(list(draw_samples(cold, 20, 0, 0.0)))
+    means = statistics.mixture_means
+    assert np.linalg.norm(drawn[:, None] - means, axis=2).min(1).max() < 1e-3
+
+
+def test_a_model_without_a_mixture_has_the_gaussian():
+    whole = random_statistics()
+    old = replace(whole, mixture_weights=None, mixture_means=None)
+    found, expected = make_prior("mixture", old), make_prior("gaussian", whole)
+    np.testing.assert_array_equal(found.root, expected.root)
+    assert len(found.centres) == 1

@@ -192,7 +192,11 @@ def _find_codes(args, config, model, actor, series):
     if args.latents is not None:
         return iter(np.array_split(series.inputs, series.count)), numbers
     path = os.path.join(args.input, "latent.npz")
-    prior = make_prior(config.prior, load_statistics(path, model.latent_dim))
+    statistics = load_statistics(path, model.latent_dim)
+    if config.prior == "mixture" and statistics.mixture_weights is None:
+        why = "no mixture found, as in models of version 1.0; --prior gaussian is used"
+        print(f"{printable(path)}: {why}", file=sys.stderr)
+    prior = make_prior(config.prior, statistics)
     drawn = config.seed, config.temperature
     decode = actor.network.decode
     if config.walk == "grid":

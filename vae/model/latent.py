@@ -8,6 +8,8 @@ import numpy as np
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
 
+CODES_A_CLUSTER, MAX_CLUSTERS = 12, 64
+ROUNDS = 30  # of k-means
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 MIN_KL = 0.1  # nats a number of the code, below which it says next to nothing
 
@@ -24,6 +26,9 @@ class LatentStatistics:
             `vae.strangers.reader.fit_ridge`.
         blink: (2, Z), what shut lids change the code by, and left ones shut further.
         mouth_share: (1,), share of a stranger's mouth to take out of what edges say.
+        mixture_weights, mixture_means, mixture_covariance: (K,), (K, Z), (Z, Z), of a
+            mixture of Gaussians fitted to the codes, see `fit_mixture`; None in models
+            of version 1.0.
     """
 
     mean: np.ndarray
@@ -33,25 +38,27 @@ class LatentStatistics:
     reader: np.ndarray
     blink: np.ndarray
     mouth_share: np.ndarray
+    mixture_weights: np.ndarray | None = None
+    mixture_means: np.ndarray | None = None
+    mixture_covariance: np.ndarray | None = None
 
     def pack(self) -> bytes:
         """Returns the bytes of an .npz file."""
         buffer = io.BytesIO()
-        np.savez(buffer, **asdict(self))
+        found = {name: a for name, a in asdict(self).items() if a is not None}
+        np.savez(buffer, **found)
         return buffer.getvalue()
 
 
 def summarise_codes(z_mean: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns mean, std, covariance and neutral of codes (N, Z), float32.
-
-    They are those of `LatentStatistics` that follow from the codes alone.
-    """
+    """Returns those of `LatentStatistics` that follow from codes (N, Z) alone."""
     z_mean = np.asarray(z_mean, np.float64)
     mean, std = z_mean.mean(0), z_mean.std(0)
     centred = z_mean - mean  # (N, Z)
     covariance = centred.T @ centred / len(z_mean)
     neutral = nearest_to_average(z_mean)
     found = {"mean": mean, "std": std, "covariance": covariance, "neutral": neutral}
+    found |= fit_mixture(z_mean)
     return {name: array.astype(np.float32) for name, array in found.items()}
 
 
@@ -68,6 +75,66 @@ def describe_collapse(kl: float, latent_dim: int) -> str | None:
         " says next to nothing of a face, the posterior has collapsed; train with a"
         " lower --beta"
     )
+
+
+def fit_mixture(z: np.ndarray) -> dict[str, np.ndarray]:
+    """Fits a mixture of Gaussians with one covariance to codes (N, Z) of a film.
+
+    A film is a chain of expressions that are held and left, which one Gaussian can't
+    follow. Centres are those of k-means with its careful start (Arthur and
+    Vassilvitskii 2007) in the whitened space, the covariance is that within clusters.
+
+    Returns:
+        mixture_weights (K,), mixture_means (K, Z), mixture_covariance (Z, Z).
+    """
+    centred = z - z.mean(0)
+    mean, root, inverse = whiten(z.mean(0), centred.T @ centred / len(z))
+    points = centred @ inverse
+    count = int(np.clip(len(z) // CODES_A_CLUSTER, 1, MAX_CLUSTERS))
+    rng, centres = np.random.default_rng(0), points[:1]
+    for _ in range(count - 1):
+        far = _square_distances(points, centres).min(1)
+        if not far.sum():
+            break
+        chosen = rng.choice(len(points), p=far / far.sum())
+        centres = np.concatenate([centres, points[chosen : chosen + 1]])
+    for _ in range(ROUNDS):
+        nearest = _square_distances(points, centres).argmin(1)
+        members = np.eye(len(centres))[nearest]  # (N, K)
+        sizes = members.sum(0)
+        centres = np.where(
+            sizes[:, None] > 0,
+            members.T @ points / np.maximum(sizes, 1)[:, None],
+            centres,
+        )
+    within = (points - centres[nearest]) @ root
+    free = max(1, len(points) - len(centres))
+    return {
+        "mixture_weights": sizes / len(points),
+        "mixture_means": centres @ root + mean,
+        "mixture_covariance": within.T @ within / free,
+    }
+
+
+def _square_distances(points, others):
+    """(N, K): of each of N points to each of K others."""
+    squares = np.square(points).sum(1)[:, None] + np.square(others).sum(1)
+    return np.maximum(squares - 2 * points @ others.T, 0)
+
+
+def whiten(
+    mean: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the mean (Z,), and the symmetric root of a covariance and its inverse.
+
+    They are (Z, Z), float64. Where nothing varies the inverse is 0.
+    """
+    values, vectors = np.linalg.eigh(covariance.astype(np.float64))
+    deviations = np.sqrt(np.maximum(values, 0))
+    varies = deviations > 1e-6 * deviations.max(initial=0)
+    inverse = np.divide(1, deviations, where=varies, out=np.zeros_like(deviations))
+    root = (vectors * deviations) @ vectors.T
+    return mean.astype(np.float64), root, (vectors * inverse) @ vectors.T
 
 
 def nearest_to_average(z: np.ndarray) -> np.ndarray:
@@ -91,11 +158,18 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
         "blink": (2, latent_dim),
         "mouth_share": (1,),
     }
+    mixture = {
+        "mixture_weights": (...,),
+        "mixture_means": (..., latent_dim),
+        "mixture_covariance": (latent_dim, latent_dim),
+    }
     try:
         # numpy closes a file by itself only if it is whole.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if sum(member.file_size for member in arrays.zip.infolist()) > MAX_BYTES:
                 raise ValueError("too large")
+            if not mixture.keys().isdisjoint(arrays.keys()):
+                shapes |= mixture
             found = {name: arrays[name] for name in shapes}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise VaeError(
@@ -107,7 +181,18 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
         if not fits or not np.isfinite(array).all():
             shape = str(shapes[name]).replace("Ellipsis", "F")
             raise VaeError(f"{printable(path)}: {name} is not {shape} finite numbers")
+    if "mixture_weights" in found:
+        _check_mixture(path, found["mixture_weights"], found["mixture_means"])
     return LatentStatistics(**found)
+
+
+def _check_mixture(path, weights, means):
+    likely = len(weights) == len(means) > 0 and weights.min() >= 0
+    if not likely or abs(weights.sum() - 1) > 1e-3:
+        raise VaeError(
+            f"{printable(path)}: mixture_weights are no probabilities, one of each of"
+            " mixture_means expected"
+        )
 
 
 def load_codes(path: str, latent_dim: int) -> tuple[list[str], np.ndarray]:

@@ -6,7 +6,7 @@ from itertools import chain, islice, pairwise
 
 import numpy as np
 
-from vae.model.latent import LatentStatistics
+from vae.model.latent import LatentStatistics, whiten
 
 STEPS_AT_A_TIME = 64  # codes of a walk
 OVERSAMPLING = 4  # pictures looked at for each that is shown, for a constant speed
@@ -16,18 +16,30 @@ Decode = Callable[[np.ndarray], np.ndarray]  # codes (B, Z) to uint8 (B, H, W, C
 
 @dataclass(frozen=True)
 class Prior:
-    """Where codes are drawn from: a Gaussian.
+    """Where codes are drawn from: Gaussians, all of one spread.
+
+    Points are in units of the root, from the mean on, so that the film's codes are as
+    spread in any direction.
 
     Attributes:
-        mean: (Z,) float64. root: (Z, Z), the symmetric root of the covariance.
+        mean: (Z,) float64. root: (Z, Z), the symmetric root of a covariance.
+        weights, centres: (K,), (K, Z), of each Gaussian, as points.
+        spread: (Z, Z), the root of their covariance.
     """
 
     mean: np.ndarray
     root: np.ndarray
+    weights: np.ndarray
+    centres: np.ndarray
+    spread: np.ndarray
 
     def draw(self, rng: np.random.Generator, temperature: float) -> np.ndarray:
-        """Returns a point (Z,) in units of the root; at temperature 0, the mean."""
-        return temperature * rng.standard_normal(len(self.mean))
+        """Returns a point (Z,); at temperature 0, one of the centres."""
+        away = rng.standard_normal(len(self.mean)) @ self.spread
+        chosen = 0
+        if len(self.centres) > 1:
+            chosen = rng.choice(len(self.centres), p=self.weights)
+        return self.centres[chosen] + temperature * away
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """Returns the codes (B, Z) float32 of points (B, Z)."""
@@ -35,18 +47,23 @@ class Prior:
 
 
 def make_prior(kind: str, statistics: LatentStatistics) -> Prior:
-    """Returns a prior: `normal`, of the KL term, or `gaussian`, of the film's codes."""
+    """Returns a prior.
+
+    It is `normal`, that of the KL term; `gaussian`, of the mean and the covariance of
+    the film's codes; or `mixture`, of many Gaussians, which follow the film. A model
+    without a mixture gives the `gaussian` instead.
+    """
     size = len(statistics.mean)
+    one, centre, unit = np.ones(1), np.zeros((1, size)), np.eye(size)
     if kind == "normal":
-        return Prior(np.zeros(size), np.eye(size))
-    root = _square_root(statistics.covariance.astype(np.float64))
-    return Prior(statistics.mean.astype(np.float64), root)
-
-
-def _square_root(covariance):
-    """The symmetric root; that of few images has no inverse, which is no matter."""
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+        return Prior(np.zeros(size), unit, one, centre, unit)
+    mean, root, inverse = whiten(statistics.mean, statistics.covariance)
+    if kind == "gaussian" or statistics.mixture_weights is None:
+        return Prior(mean, root, one, centre, unit)
+    weights = statistics.mixture_weights.astype(np.float64)
+    _, spread, _ = whiten(mean, statistics.mixture_covariance)
+    centres = (statistics.mixture_means - mean) @ inverse
+    return Prior(mean, root, weights / weights.sum(), centres, spread @ inverse)
 
 
 @dataclass(frozen=True)

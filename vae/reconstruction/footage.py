@@ -57,7 +57,6 @@ class Footage:
         names: of all pictures, or None where their number isn't known for sure.
         count: roughly how many, or None.
         tick: the unit of its times, in seconds.
-        layout_notes: lines about how an HDF5 file was read.
         failures: (name, reason) of what can't be read that is no picture of its own.
     """
 
@@ -66,14 +65,14 @@ class Footage:
     ) -> None:
         """Lists or opens it; nothing is decoded, but for a video's first frame.
 
-        `warn` is called with lines on what a folder holds besides.
+        `warn` is called with lines on what a folder holds besides, and on how a file
+        is read.
 
         Raises:
             RefusedError: it can't be listed or opened.
         """
         self.title = printable(path)
         self.tick = 1 / Fraction(fps).limit_denominator(1001)
-        self.layout_notes: list[str] = []
         self.failures: list[tuple[str, str]] = []
         self.folder, self.names, self._video = None, None, None
         self._size = model.width, model.height
@@ -90,7 +89,8 @@ class Footage:
             self._file = FileSource(
                 path, defaults.hdf5_dataset_name, defaults.layout, (None, None)
             )
-            self.layout_notes = self._file.layout_notes
+            for line in self._file.layout_notes:
+                warn(line)
             digits = max(6, len(str(self._file.count - 1)))
             self.names = [f"{stem}_{n:0{digits}}" for n in range(self._file.count)]
             self._walk = self._walk_file

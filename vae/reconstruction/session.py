@@ -68,8 +68,6 @@ class Session:
             VaeError: something can't be written.
         """
         footage, request = self._footage, self._request
-        for line in footage.layout_notes:
-            print(line, file=sys.stderr)
         masked = request.faces and _is_masked(self._actor.network.average)
         with progress_bar(footage.count, "read") as bar:
             crops = read_crops(footage, self._model, request.faces, masked, bar.update)
