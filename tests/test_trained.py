@@ -25,7 +25,7 @@ from vae.checkpoint.storage import read_json
 from vae.config import ModelConfig
 from vae.errors import VaeError
 from vae.model.architecture import shape_arrays
-from vae.model.saved_model import write_saved_model
+from vae.model.export import write_saved_model
 from vae.terminal import PatientStream
 
 pytestmark = pytest.mark.tensorflow

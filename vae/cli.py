@@ -39,6 +39,10 @@ COMMANDS = {  # name -> what it is for, and the classes that list its options
         "judge a model, or two, by images",
         (config.EvaluateConfig, config.EvaluateArguments),
     ),
+    "export": (
+        "write a model for other programs",
+        (config.ExportConfig, config.ExportArguments),
+    ),
 }
 
 

@@ -22,6 +22,8 @@ PATHS = ("linear", "spline")
 PRIORS = ("mixture", "gaussian", "normal")
 FITS = ("crop", "pad", "stretch")
 COMPRESSIONS = ("none", "gzip")
+NETWORKS = ("encoder", "decoder", "autoencoder")  # what an export holds
+EXPORTS = {"saved-model": "", "onnx": ".onnx", "keras": ".keras", "litert": ".tflite"}
 MIN_SIDE, MAX_SIDE = 4, 1024  # pixels; a larger face crop is a mistake or an attack
 MAX_LATENT_DIM = 4096
 MAX_SEED = 2**31 - 1
@@ -386,4 +388,20 @@ class EvaluateArguments:
     )
     json: str | None = _file("FILE.json", "also write what was measured")
     sheet: str | None = _file("FILE.png", "also draw the best and the worst")
+    overwrite: bool = _flag("replace files that are already there")
+
+
+@dataclass(frozen=True)
+class ExportConfig(_Config):
+    """In which form a model leaves."""
+
+    format: str = _option("saved-model", "of what is written", choices=tuple(EXPORTS))
+
+
+@dataclass(frozen=True)
+class ExportArguments:
+    """What `export` is told besides."""
+
+    input: str = _argument(_MODEL)
+    output: str = _argument("folder to write; a SavedModel gets the next number in it")
     overwrite: bool = _flag("replace files that are already there")

@@ -28,10 +28,6 @@ class MeanImage(layers.Layer):
         return x + self.image
 
 
-def _gelu(x):
-    return ops.gelu(x, approximate=True)
-
-
 def build_encoder(config: ModelConfig, dtype: str = "float32") -> keras.Model:
     """Returns the encoder: images (B, H, W, C), 0..1 -> z_mean, z_log_var (B, Z).
 
@@ -97,7 +93,7 @@ def _apply_plain(layer, x, dtype):
         case design.ReLU():
             return layers.ReLU(dtype=dtype)(x)
         case design.GELU():
-            return layers.Activation(_gelu, dtype=dtype)(x)
+            return ops.gelu(x, approximate=True)
     raise TypeError(f"{layer!r} found, a layer of vae.model.architecture expected")
 
 

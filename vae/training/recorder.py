@@ -19,7 +19,7 @@ from vae.files import printable
 from vae.images.pixels import measure_pixels
 from vae.images.sheets import make_grid, stack_pairs, write_png
 from vae.model.inference import Actor
-from vae.model.saved_model import write_saved_model
+from vae.model.export import write_saved_model
 from vae.strangers.reader import fit_reader
 from vae.training.augment import augment_fully
 from vae.training.history import write_history
