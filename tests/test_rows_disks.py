@@ -76,6 +76,7 @@ LINKS = {
     "previews": lambda out: (out / "previews").symlink_to("../folder"),
     "checkpoints": lambda out: (out / "checkpoints").symlink_to("../folder"),
     "saved_model": lambda out: (out / "saved_model").symlink_to("../folder"),
+    "tensorboard": lambda out: (out / "tensorboard").symlink_to("../folder"),
 }
 
 
@@ -99,8 +100,9 @@ def test_row_61_links_and_pipes_in_a_model_directory_are_refused(case, tmp_path)
 def test_row_62_files_of_others_outlive_an_overwrite(tmp_path):
     save(tmp_path, 1)
     kept = ["checkpoints/step-00000009/mine", "checkpoints/notes", "previews/me.png"]
-    kept += ["saved_model/mine.txt"]
-    for name in [*kept, "previews/epoch-0001.png", "weights.h5"]:
+    kept += ["saved_model/mine.txt", "tensorboard/mine.txt"]
+    own = ["previews/epoch-0001.png", "weights.h5", "tensorboard/events.out.tfevents.0"]
+    for name in [*kept, *own]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     clear(tmp_path)

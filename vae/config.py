@@ -197,6 +197,7 @@ class TrainArguments:
     validation: str | None = _file("FILE", "hold out this HDF5 file instead")
     resume: bool = _flag("go on from the newest checkpoint in output")
     overwrite: bool = _flag("replace the model that is in output")
+    tensorboard: bool = _flag("also write OUTPUT/tensorboard, which TensorBoard shows")
 
 
 @dataclass(frozen=True)
@@ -388,6 +389,9 @@ class EvaluateArguments:
     )
     json: str | None = _file("FILE.json", "also write what was measured")
     sheet: str | None = _file("FILE.png", "also draw the best and the worst")
+    projector: str | None = _file(
+        "DIR", "also write codes and faces for TensorBoard's Embedding Projector"
+    )
     overwrite: bool = _flag("replace files that are already there")
 
 

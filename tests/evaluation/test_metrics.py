@@ -6,14 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from vae.evaluation.metrics import (
-    bits_per_dim,
-    count_active,
-    estimate_likelihood,
-    kl_per_dimension,
-    ssim,
-)
+from vae.evaluation.metrics import bits_per_dim, count_active, estimate_likelihood, ssim
 from vae.images.pixels import psnr
+from vae.model.latent import kl_per_dimension
 
 WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 

@@ -38,7 +38,13 @@ from vae.files import (
 KEPT = 2  # checkpoints; the second serves when the newest is damaged
 STATE_FILES = ("arrays.h5", "state.json")
 OWN_FILES = ("metadata.json", "weights.h5", "latent.npz", "history.csv", "history.png")
-OWN_FOLDERS = ("checkpoints", "previews", "saved_model", "directions")
+OWN_FOLDERS = ("checkpoints", "previews", "saved_model", "directions", "tensorboard")
+EVENTS = "events.out.tfevents."  # begins the names of what TensorBoard reads
+WRITTEN = {  # folder -> the files there that are train's, or of this tool
+    "previews": "epoch-*.png",
+    "directions": "*.json",
+    "tensorboard": f"{EVENTS}*",
+}
 _STEP_NAME = re.compile(r"step-(\d{8,})\Z")
 _LITTER_NAME = re.compile(
     r"\.(tmp-step-\d+-\d+|tmp-saved_model|del-(step-\d+|saved_model)-\d+"
@@ -129,10 +135,9 @@ def clear(output: str | os.PathLike) -> None:
     for name in list_checkpoints(output):
         if os.path.isfile(os.path.join(checkpoints, name, "MANIFEST.json")):
             shutil.rmtree(os.path.join(checkpoints, name))
-    for path in Path(output, "previews").glob("epoch-*.png"):
-        path.unlink()
-    for path in Path(output, "directions").glob("*.json"):
-        path.unlink()
+    for folder, pattern in WRITTEN.items():
+        for path in Path(output, folder).glob(pattern):
+            path.unlink()
     saved_model = os.path.join(output, "saved_model")
     if os.path.isfile(os.path.join(saved_model, "saved_model.pb")):
         shutil.rmtree(saved_model)
@@ -226,7 +231,8 @@ def list_checkpoints(output: str | os.PathLike) -> list[str]:
 
 def sweep(output: str | os.PathLike) -> None:
     """Removes what a killed save left behind; call it with the lock held."""
-    folders = [os.path.join(output, name) for name in ("", "checkpoints", "previews")]
+    swept = "", "checkpoints", "previews", "tensorboard"
+    folders = [os.path.join(output, name) for name in swept]
     for folder in folders:
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             path = os.path.join(folder, name)

@@ -11,7 +11,8 @@ from vae.config import EvaluateConfig, TrainConfig
 from vae.data.hdf5 import count_held_out
 from vae.data.sources import FileSource, PictureSource, list_crops
 from vae.errors import RefusedError
-from vae.files import printable, refuse_output
+from vae.evaluation.projector import CONFIG, METADATA, SPRITE, name_codes
+from vae.files import printable, refuse_existing, refuse_output, refuse_overlap
 from vae.images.pixels import Target, show_channels, show_size
 from vae.terminal import quiet_tensorflow
 
@@ -37,6 +38,10 @@ def run(args: argparse.Namespace) -> int:
     inputs = [*args.models, args.data, *filter(None, [args.actor])]
     refuse_output("--json", args.json, ".json", inputs, args.overwrite)
     refuse_output("--sheet", args.sheet, ".png", inputs, args.overwrite)
+    if args.projector is not None:
+        names = [CONFIG, SPRITE, METADATA, *name_codes(len(models))]
+        refuse_overlap([os.path.join(args.projector, CONFIG)], inputs)
+        refuse_existing(args.projector, names, args.overwrite)
     first = models[0]
     target = Target(first.width, first.height, first.channels, "stretch")
     source = _open(args.data, config, first)
@@ -59,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         actor_count=count,
         json=args.json,
         sheet=args.sheet,
+        projector=args.projector,
         config=config,
     )
     return session.run()

@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         sweep(args.output)
         with quiet_tensorflow():
             from vae.training.session import Session
-        Session(args.output, **wanted).run(checkpoint, state)
+        session = Session(args.output, **wanted, tensorboard=args.tensorboard)
+        session.run(checkpoint, state)
     return 0
 
 

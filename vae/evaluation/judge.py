@@ -15,6 +15,7 @@ from keras import ops
 
 from vae.evaluation import metrics
 from vae.images.pixels import psnr, to_float32
+from vae.model.latent import kl_per_dimension
 from vae.model.losses import reconstruction_loss, to_images
 from vae.model.network import VAE
 from vae.strangers.alignment import MIN_CROPS, limit_of, score_stranger
@@ -108,7 +109,7 @@ class Judge:
     def add(self, measured: Measured) -> np.ndarray:
         """Adds a batch; returns the PSNR of each of its images (B,)."""
         images, reconstructed = measured.images, measured.reconstructed
-        kl = metrics.kl_per_dimension(measured.z_mean, measured.z_log_var)  # (B, Z)
+        kl = kl_per_dimension(measured.z_mean, measured.z_log_var)  # (B, Z)
         decibel = psnr(images, reconstructed)
         values = {
             "elbo": measured.reconstruction - kl.sum(1),

@@ -122,16 +122,6 @@ def estimate_likelihood(
     return total / samples, weighted
 
 
-def kl_per_dimension(z_mean: np.ndarray, z_log_var: np.ndarray) -> np.ndarray:
-    """Returns the KL divergence of each latent dimension, nats, (B, Z) float64.
-
-    Of posteriors, both (B, Z), from the standard normal; Kingma and Welling 2014
-    (arXiv 1312.6114), appendix B.
-    """
-    z_mean, z_log_var = np.float64(z_mean), np.float64(z_log_var)
-    return 0.5 * (np.exp(z_log_var) + np.square(z_mean) - 1.0 - z_log_var)
-
-
 def count_active(variance: np.ndarray) -> int:
     """Counts the active units (Burda et al. 2016) by the variance (Z,) of `z_mean`."""
     return int(np.count_nonzero(variance > ACTIVE_VARIANCE))

@@ -1,7 +1,7 @@
 """The run of `evaluate`: every image is shown to every model, then the verdict."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,8 +16,9 @@ from vae.config import EvaluateConfig, ModelConfig
 from vae.data.sources import Batch, FileSource, Source
 from vae.errors import VaeError
 from vae.evaluation import report
-from vae.evaluation.judge import Judge
+from vae.evaluation.judge import Judge, Measured
 from vae.evaluation.metrics import NearestFrames, measure_distance
+from vae.evaluation.projector import Projection
 from vae.evaluation.report import LABELS
 from vae.files import printable
 from vae.images.pixels import Target
@@ -39,6 +40,7 @@ class Session:
         data, source: path of the images, and where they are read from.
         actor, actor_count: the file that was trained on, and how many of its first
             images were; None and 0 without.
+        json, sheet, projector: files and folder to write, or None.
         failed: (name, reason) of what could not be read. count: images so far.
     """
 
@@ -51,6 +53,7 @@ class Session:
     actor_count: int
     json: str | None
     sheet: str | None
+    projector: str | None
     config: EvaluateConfig
     failed: list[tuple[str, str]] = field(default_factory=list)
     count: int = 0
@@ -64,6 +67,9 @@ class Session:
         self._shown, self._names = report.BestAndWorst(self.source.count), []
         chosen = np.linspace(0, self.source.count - 1, SAMPLE).astype(int)
         self._chosen, self._sample = set(chosen.tolist()), []
+        self._projection = None
+        if self.projector is not None:
+            self._projection = Projection(self.source.count, len(self.models))
 
     def run(self) -> int:
         """Measures, prints, writes what was asked for; returns the exit status.
@@ -86,6 +92,9 @@ class Session:
         if self.sheet is not None:
             write_png(self.sheet, self._shown.draw())
             print(f"best and worst: {printable(self.sheet)}")
+        if self._projection:
+            self._projection.write(self.projector)
+            print(f"tensorboard --logdir {printable(self.projector)}")
         if self.json is not None:
             write_json(self.json, verdict)
         list_failures(self.failed, self.source.count)
@@ -97,7 +106,8 @@ class Session:
         return closing(map_ordered(load, source.units(self.target)))
 
     def _measure(self, batch: Batch, bar: tqdm) -> None:
-        streams = [judge.measure(batch.images, self.count) for judge in self._judges]
+        first = self.count
+        streams = [judge.measure(batch.images, first) for judge in self._judges]
         if os.path.isdir(self.data):
             self._names += batch.names
         for parts in zip(*streams, strict=True):
@@ -109,8 +119,19 @@ class Session:
             rows = range(self.count, self.count + len(images))
             chosen = [at for at, row in enumerate(rows) if row in self._chosen]
             self._sample += [images[at].copy() for at in chosen]  # no view of the batch
+            if self._projection:
+                self._project(batch, self.count - first, parts, decibels[0])
             self.count += len(images)
             bar.update(len(images))
+
+    def _project(
+        self, batch: Batch, start: int, parts: Sequence[Measured], decibel: np.ndarray
+    ) -> None:
+        """Keeps those images of a batch, from `start` on, that the projector shows."""
+        for at, image in enumerate(parts[0].images):
+            codes = [part.z_mean[at] for part in parts]
+            origin = batch.names[start + at], batch.frames[start + at]
+            self._projection.add(self.count + at, *origin, image, codes, decibel[at])
 
     def _describe(self) -> dict[str, Any]:
         """Prints the tables; returns what they say as a dictionary for JSON."""

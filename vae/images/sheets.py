@@ -25,9 +25,14 @@ def write_png(path: str | os.PathLike, image: np.ndarray, **settings: Any) -> No
     Raises:
         VaeError: it can't be written; an older file is still intact.
     """
+    replace_file(path, encode_png(image, **settings))
+
+
+def encode_png(image: np.ndarray, **settings: Any) -> bytes:
+    """Returns uint8 (H, W, C) as the bytes of a PNG file; `settings` are Pillow's."""
     content = io.BytesIO()
     to_picture(image).save(content, "PNG", **settings)
-    replace_file(path, content.getvalue())
+    return content.getvalue()
 
 
 def write_face(path: str | os.PathLike, image: np.ndarray) -> None:

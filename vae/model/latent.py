@@ -137,6 +137,16 @@ def whiten(
     return mean.astype(np.float64), root, (vectors * inverse) @ vectors.T
 
 
+def kl_per_dimension(z_mean: np.ndarray, z_log_var: np.ndarray) -> np.ndarray:
+    """Returns the KL divergence of each latent dimension, nats, (B, Z) float64.
+
+    Of posteriors, both (B, Z), from the standard normal; Kingma and Welling 2014
+    (arXiv 1312.6114), appendix B.
+    """
+    z_mean, z_log_var = np.float64(z_mean), np.float64(z_log_var)
+    return 0.5 * (np.exp(z_log_var) + np.square(z_mean) - 1.0 - z_log_var)
+
+
 def nearest_to_average(z: np.ndarray) -> np.ndarray:
     """Returns that of the codes (N, Z) nearest to their mean in units of their std."""
     distance = (z - z.mean(0)) / np.maximum(z.std(0), 1e-6)  # (N, Z)

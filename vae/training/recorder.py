@@ -18,8 +18,8 @@ from vae.errors import VaeError
 from vae.files import printable
 from vae.images.pixels import measure_pixels
 from vae.images.sheets import make_grid, stack_pairs, write_png
-from vae.model.inference import Actor
 from vae.model.export import write_saved_model
+from vae.model.inference import Actor
 from vae.strangers.reader import fit_reader
 from vae.training.augment import augment_fully
 from vae.training.history import write_history
@@ -143,8 +143,8 @@ class Recorder:
         """Writes the table and the chart of all epochs."""
         write_history(self._output, progress.history)
 
-    def write_preview(self, held_out: np.ndarray, epoch: int) -> None:
-        """Draws a few held-out images above their reconstructions."""
+    def write_preview(self, held_out: np.ndarray, epoch: int) -> np.ndarray:
+        """Draws a few held-out images above their reconstructions; returns it."""
         chosen = np.linspace(0, len(held_out) - 1, PREVIEW_IMAGES).astype(int)
         images = held_out[np.unique(chosen)]
         actor = Actor(self._model.config, self._model.arrays)
@@ -153,3 +153,4 @@ class Recorder:
         digits = max(4, len(str(self._config.epochs)))
         name = f"epoch-{epoch:0{digits}}.png"
         write_png(os.path.join(self._output, "previews", name), sheet)
+        return sheet

@@ -11,11 +11,13 @@ import numpy as np
 from tqdm import tqdm
 
 from vae.config import ModelConfig, TrainConfig
+from vae.data.arrays import sample_images
 from vae.errors import StoppedError, VaeError
 from vae.files import printable
 from vae.model.latent import describe_collapse
 from vae.model.network import VAE
 from vae.terminal import STOPS, progress_bar, signals_to
+from vae.training.events import EventLog
 from vae.training.progress import Arithmetic, Progress
 from vae.training.recorder import Recorder
 from vae.training.trainer import (
@@ -40,6 +42,7 @@ class Session:
         held_out: uint8 (M, H, W, C), or None.
         data_description: the form and the fingerprint of the data, for metadata.
         arithmetic: that the run to resume computed in, or None.
+        tensorboard: whether TensorBoard is to show the run.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Session:
         held_out: np.ndarray | None,
         data_description: dict,
         arithmetic: Arithmetic | None = None,
+        tensorboard: bool = False,
     ) -> None:
         own = use_arithmetic(arithmetic.threads if arithmetic else None)
         self._change = own.describe_change(arithmetic or own)
@@ -61,7 +65,10 @@ class Session:
         self.model = VAE(model, dtype_policy(precision))
         self.trainer = Trainer(self.model, self.config, len(images))
         self.recorder = Recorder(output, self.trainer, images, data_description, own)
-        self.progress = Progress()
+        self.progress, self._events = Progress(), None
+        if tensorboard:
+            judged = sample_images(images) if held_out is None else held_out
+            self._events = EventLog(output, self.trainer, judged)
         self._signal = self._decibel = None
 
     def run(self, checkpoint: str | None = None, state: dict | None = None) -> None:
@@ -98,6 +105,9 @@ class Session:
             self._say(f"nothing is left to train: {done}, {wanted}")
         self._saved = time.monotonic()
         self._started = self._saved - self.progress.seconds
+        self._step_began = self._saved
+        if self._events:
+            self._events.begin(self.progress)
         total = self.trainer.batches * self.config.epochs
         steps = {"initial": self.progress.step, "unit": "step", "delay": 0}
         with signals_to(self._on_signal), progress_bar(total, None, **steps) as bar:
@@ -119,6 +129,8 @@ class Session:
     def _finish(self) -> None:
         """Saves the last state and exports the best one."""
         self._save()
+        if self._events:
+            self._events.close()
         self._say("exporting the best epoch")
         self.recorder.export_saved_model()
         best = self.progress.history[self.progress.best_epoch - 1]
@@ -132,7 +144,10 @@ class Session:
 
     def on_step(self, losses: dict[str, float]) -> None:
         """Moves the bar; saves and stops when a signal came, saves when it is time."""
-        self.progress.seconds = time.monotonic() - self._started
+        now = time.monotonic()
+        self.progress.seconds = now - self._started
+        if self._events:
+            self._events.on_step(self.progress, losses, now - self._step_began)
         shown = f"loss {losses['loss']:.0f} kl {losses['kl_loss']:.1f}"
         if self._decibel is not None:
             shown += f" held-out {self._decibel:.2f} dB"
@@ -149,14 +164,13 @@ class Session:
             )
         if time.monotonic() - self._saved > 60 * self.config.checkpoint_minutes:
             self._save()
+        self._step_began = time.monotonic()
 
     def on_epoch(self, row: dict[str, float], improved: bool) -> None:
         """Prints the epoch's line; writes the history and, now and then, a preview."""
         self._decibel = row.get("val_psnr")
         if improved:
             self.recorder.keep_best()
-        if row["epoch"] == 1:
-            self._save()  # from here on sample and reconstruct have a model
         epochs = self.config.epochs
         line = (
             f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.1f} = reconstruction"
@@ -168,10 +182,18 @@ class Session:
         self._say(line)
         self.recorder.write_history(self.progress)
         due = row["epoch"] % max(1, epochs // PREVIEWS) == 0 or row["epoch"] == epochs
+        preview = None
         if self.held_out is not None and due:
-            self.recorder.write_preview(self.held_out, row["epoch"])
+            preview = self.recorder.write_preview(self.held_out, row["epoch"])
+        if self._events:
+            self._events.on_epoch(row, preview)
+        if row["epoch"] == 1:
+            self._save()  # from here on sample and reconstruct have a model
+        self._step_began = time.monotonic()
 
     def _save(self) -> None:
+        if self._events:
+            self._events.flush()
         self.recorder.save(self.progress)
         self._saved = time.monotonic()
 
