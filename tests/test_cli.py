@@ -113,7 +113,7 @@ def test_the_published_train_command_line_parses():
         "latent_dim": 30,
         "input_width": 64,
         "input_height": 64,
-        "input": "in",
+        "inputs": ["in"],
         "output": "out",
     }
     assert expected.items() <= found.items()

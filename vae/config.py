@@ -190,7 +190,12 @@ CHANGEABLE_ON_RESUME = frozenset({"epochs", "patience", "checkpoint_minutes"})
 class TrainArguments:
     """What `train` is told besides: files, and what to do with those that are there."""
 
-    input: str = _argument("HDF5 file, N x width x height x 3 (or 1)")
+    inputs: list = _argument(
+        "HDF5 file, N x width x height x 3 (or 1); several, or a pattern in quotation"
+        " marks, are one set",
+        metavar="input",
+        nargs="+",
+    )
     output: str = _argument("model directory to write")
     input_width: int | None = _size("width", "resize to it", "the file's own")
     input_height: int | None = _size("height", "resize to it", "the file's own")
@@ -360,6 +365,9 @@ class PrepareArguments:
     )
     drop_outliers: bool = _flag(
         "drop images far from the average, and show them likewise"
+    )
+    shard_size: int | None = _option(
+        None, "write several files, of so many images each", metavar="N"
     )
     append: bool = _flag("add to the file that is in output")
     overwrite: bool = _flag("replace the file that is in output")

@@ -9,6 +9,7 @@ import h5py
 
 from vae.config import FALLBACK_SIDE, MAX_SIDE, MIN_SIDE, PrepareConfig
 from vae.data.openface import choose_face, describe_faces
+from vae.data.shards import find_shards
 from vae.data.sources import FACE_ADVICE, FileSource, PictureSource, open_folder
 from vae.data.video import VideoSource
 from vae.data.writer import reserve
@@ -70,6 +71,7 @@ def _run(args, config, sheets):
         sheets=sheets,
         faces=args.faces,
         masked=args.mask,
+        shard_size=args.shard_size,
     )
     return pipeline.run()
 
@@ -107,12 +109,20 @@ def _check_output(args, sheets):
             " last argument"
         )
     refuse_overlap([args.output, *sheets.values()], args.inputs)
+    if args.shard_size is not None and args.append:
+        raise RefusedError("--append: --shard-size found as well, one of them expected")
+    if args.shard_size is not None and args.shard_size < 1:
+        raise RefusedError(
+            f"--shard-size: {args.shard_size} found, at least 1 expected"
+        )
     refuse_existing(os.path.dirname(args.output) or ".", [], overwrite=False)
 
 
 def _refuse_what_is_there(args, sheets):
     name = printable(args.output)
-    if os.path.lexists(args.output) and not (args.append or args.overwrite):
+    if args.shard_size is not None:
+        _refuse_shards(args)
+    elif os.path.lexists(args.output) and not (args.append or args.overwrite):
         raise RefusedError(
             f"{name}: already there; add to it with --append, replace it with"
             " --overwrite, or name another file"
@@ -120,6 +130,17 @@ def _refuse_what_is_there(args, sheets):
     folder = os.path.dirname(args.output) or "."
     names = [os.path.basename(path) for path in sheets.values()]
     refuse_existing(folder, names, args.append or args.overwrite)
+
+
+def _refuse_shards(args):
+    """Refuses to replace a set of files, or to write one that is an input."""
+    old = find_shards(args.output)
+    refuse_overlap(old, args.inputs)
+    if old and not args.overwrite:
+        raise RefusedError(
+            f"{printable(old[0])}: already there; replace the set with --overwrite, or"
+            " name another file"
+        )
 
 
 def _open_inputs(paths, config, face):

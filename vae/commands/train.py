@@ -26,8 +26,8 @@ from vae.config import (
     option_name,
 )
 from vae.data.arrays import load_images, spread_images
-from vae.data.hdf5 import ImageFile, count_held_out
-from vae.data.preflight import try_images
+from vae.data.hdf5 import count_held_out
+from vae.data.shards import open_images, show_files
 from vae.errors import RefusedError
 from vae.files import find_writable_folder, printable
 from vae.images.pixels import show_channels
@@ -98,7 +98,7 @@ def _open_data(args, checkpoint, state):
         requested = _merge(stored_model, requested).to_dict()
     else:
         config, arithmetic = TrainConfig(**TrainConfig.pick(vars(args))), None
-    file = _open(args.input, config, requested)
+    file = _open(args.inputs, config, requested)
     for note in file.notes:
         print(note, file=sys.stderr)
     size = _complete_size(requested, file.width, file.height)
@@ -107,11 +107,11 @@ def _open_data(args, checkpoint, state):
     validation = _open_validation(args.validation, config, model)
     data_description = _describe(file, validation)
     if state and state.get("source") != data_description:  # repacked, rows first?
-        file = _open(args.input, replace(config, layout="auto"), requested)
+        file = _open(args.inputs, replace(config, layout="auto"), requested)
         data_description = _describe(file, validation)
     if state and state.get("source") != data_description:
         raise RefusedError(
-            f"{printable(args.input)}: not the images that the run in"
+            f"{show_files(args.inputs)}: not the images that the run in"
             f" {printable(args.output)} was begun with; --resume needs the same data"
         )
     images, held_out = _load(file, validation, config, model, args.output)
@@ -147,10 +147,9 @@ def _merge(stored, requested):
     return replace(stored, **allowed)
 
 
-def _open(path, config, requested):
+def _open(paths, config, requested):
     size = requested.get("width"), requested.get("height")
-    try_images(path, config.hdf5_dataset_name)
-    return ImageFile(path, config.hdf5_dataset_name, config.layout, size)
+    return open_images(paths, config.hdf5_dataset_name, config.layout, size)
 
 
 def _complete_size(requested, width, height):
@@ -166,7 +165,7 @@ def _complete_size(requested, width, height):
 def _open_validation(path, config, model):
     if path is None:
         return None
-    file = _open(path, config, model.to_dict())
+    file = _open([path], config, model.to_dict())
     if file.channels != model.channels:
         raise RefusedError(
             f"--validation: {printable(path)} has {show_channels(file.channels)},"

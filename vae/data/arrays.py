@@ -24,7 +24,7 @@ PREVIEW_BYTES = 64 << 20  # held-out images kept for measuring after each epoch
 
 
 class StoredImages:
-    """A stretch of an `ImageFile` that is too large to hold."""
+    """A stretch of an `ImageFile`, or of a set of them, that is too large to hold."""
 
     def __init__(self, file: ImageFile, start: int, stop: int) -> None:
         self._file, self._start = file, start
@@ -38,6 +38,10 @@ class StoredImages:
         """Returns a contiguous slice as uint8 (B, H, W, C)."""
         start, stop, _ = part.indices(len(self))
         return self._file.read(self._start + start, self._start + stop)
+
+    def pick(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the images of some rows, in rising order, as uint8 (B, H, W, C)."""
+        return self._file.pick(self._start + rows)
 
 
 Images: TypeAlias = np.ndarray | StoredImages  # uint8 (N, H, W, C)

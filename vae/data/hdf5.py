@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -52,6 +53,7 @@ class ImageFile:
         count, height, width, channels: of the images as they are read.
         layout: a `Layout`.
         block_rows: images a read should ask for, a whole number of chunks.
+        name: of the file and the dataset, as it begins a message.
     """
 
     def __init__(
@@ -72,21 +74,21 @@ class ImageFile:
         Raises:
             RefusedError: the file or the dataset is not what this tool reads.
         """
-        self._name = f"{printable(path)}: dataset {dataset_name!r}"
+        self.name = f"{printable(path)}: dataset {dataset_name!r}"
         self._file = open_file(path)
         self._bytes = self._measure()
         try:
             self.dataset = find_dataset(self._file, printable(path), dataset_name)
             problem = _find_problem(self.dataset, max_side)
             if problem:
-                raise RefusedError(f"{self._name}: {problem}")
-            check_storage(self.dataset, self._name)
+                raise RefusedError(f"{self.name}: {problem}")
+            check_storage(self.dataset, self.name)
             self.layout = _decide_layout(self.dataset, layout, size)
         except BaseException as error:
             self._file.close()
             if isinstance(error, DAMAGE):
                 reason = f"can't be read ({explain_damage(error)}), images expected"
-                raise RefusedError(f"{self._name}: {reason}") from error
+                raise RefusedError(f"{self.name}: {reason}") from error
             raise
         self.count, *sides, self.channels = self.dataset.shape
         self.height, self.width = sides[::-1] if self.layout.width_first else sides
@@ -100,7 +102,7 @@ class ImageFile:
         chunks, notes = self.dataset.chunks, self.layout_notes
         if chunks and chunks[1:] != self.dataset.shape[1:]:
             notes.append(
-                f"{self._name}: chunks of {' x '.join(map(str, chunks))} split every"
+                f"{self.name}: chunks of {' x '.join(map(str, chunks))} split every"
                 " image, which is slow to read; repack it: prepare old.h5 new.h5"
             )
         return notes
@@ -112,7 +114,7 @@ class ImageFile:
         if told not in (None, *LAYOUTS[1:]):
             notes.insert(
                 0,
-                f"{self._name}: attribute layout {told!r:.40} found, rows-first or"
+                f"{self.name}: attribute layout {told!r:.40} found, rows-first or"
                 " width-first expected; it is not used",
             )
         return list(filter(None, notes))
@@ -129,21 +131,32 @@ class ImageFile:
         Raises:
             VaeError: the stored bytes can't be read, or a float lies outside 0..1.
         """
+        return self._read(slice(start, stop), range(start, stop))
+
+    def pick(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the images of some rows, in rising order, as `read` does.
+
+        Of a file without chunks nothing else is read.
+        """
+        return self._read(rows, rows.tolist())
+
+    def _read(self, part, rows):
         try:
-            block = self.dataset[start:stop]  # (B, H, W, C) or (B, W, H, C)
+            block = self.dataset[part]  # (B, H, W, C) or (B, W, H, C)
         except (OSError, RuntimeError) as error:
-            which = f"images {start} to {stop - 1}"
+            which = f"images {rows[0]} to {rows[-1]}"
+            which = which if len(rows) > 1 else f"image {rows[0]}"
             raise VaeError(
-                f"{self._name}: {which if stop - start > 1 else f'image {start}'} can't"
-                f" be read ({explain_damage(error)}); copy the file again"
+                f"{self.name}: {which} can't be read ({explain_damage(error)}); copy"
+                " the file again"
             ) from error
         if self._measure() < self._bytes:  # HDF5 reads zeros past the end
             raise VaeError(
-                f"{self._name}: the file became shorter while it was read; nothing of"
+                f"{self.name}: the file became shorter while it was read; nothing of"
                 " it can be trusted, copy it again"
             )
         if block.dtype != np.uint8:
-            self._check_range(block, start)
+            self._check_range(block, rows)
             block = np.rint(block.astype(np.float32) * 255).astype(np.uint8)
         if self.layout.width_first:
             block = np.ascontiguousarray(block.transpose(0, 2, 1, 3))
@@ -153,12 +166,12 @@ class ImageFile:
         """Bytes of the open file, also where another has taken its name."""
         return os.fstat(self._file.id.get_vfd_handle()).st_size
 
-    def _check_range(self, block, start):
-        for row, image in enumerate(block, start):
+    def _check_range(self, block, rows):
+        for row, image in zip(rows, block, strict=True):
             low, high = image.min(), image.max()
             if not (low >= 0 and high <= 1):  # NaN compares false
                 raise RefusedError(
-                    f"{self._name}: image {row} spans {low:.4g} to {high:.4g},"
+                    f"{self.name}: image {row} spans {low:.4g} to {high:.4g},"
                     " floats between 0 and 1 expected; scale them, or store uint8"
                 )
 
@@ -168,7 +181,7 @@ class ImageFile:
         Raises:
             VaeError: any of it can't be read.
         """
-        large = check_chunks(self.dataset, self._name)
+        large = check_chunks(self.dataset, self.name)
         for row in sorted({0, self.count - 1} | large):
             self.read(row, row + 1)
 
@@ -177,13 +190,7 @@ class ImageFile:
 
         Files that hold the same images have the same, however they are stored.
         """
-        form = self.count, self.height, self.width, self.channels
-        digest = hashlib.sha256(repr(form).encode())
-        runs = min(FINGERPRINT_RUNS, -(-self.count // RUN_IMAGES))
-        starts = np.linspace(0, max(0, self.count - RUN_IMAGES), runs).astype(int)
-        for start in starts.tolist():
-            digest.update(self.read(start, min(start + RUN_IMAGES, self.count)))
-        return FINGERPRINT_KIND + digest.hexdigest()
+        return fingerprint_images(self)
 
 
 def _find_problem(dataset: h5py.Dataset, max_side: int) -> str | None:
@@ -246,6 +253,18 @@ def _read_layout(dataset):
     if isinstance(found, bytes):
         found = found.decode(errors="backslashreplace")
     return found.strip("\0 ") if isinstance(found, str) else str(found)
+
+
+def fingerprint_images(images: Any) -> str:
+    """Returns the fingerprint of an `ImageFile`, or of what is read as one is."""
+    count = images.count
+    form = count, images.height, images.width, images.channels
+    digest = hashlib.sha256(repr(form).encode())
+    runs = min(FINGERPRINT_RUNS, -(-count // RUN_IMAGES))
+    starts = np.linspace(0, max(0, count - RUN_IMAGES), runs).astype(int)
+    for start in starts.tolist():
+        digest.update(images.read(start, min(start + RUN_IMAGES, count)))
+    return FINGERPRINT_KIND + digest.hexdigest()
 
 
 def count_held_out(count: int, share: float) -> int:

@@ -1,9 +1,10 @@
 """The run of `prepare`: sources are loaded on all cores, cleaned, and written once."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import compress, islice
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from vae.config import PrepareConfig
+from vae.data.shards import MOST_FILES, cut_shards, find_shards, name_shards
 from vae.data.sources import Batch, FileSource, Source
 from vae.data.writer import ImageWriter
 from vae.errors import StoppedError, VaeError
@@ -50,6 +52,7 @@ class Pipeline:
         target: the form of its images. compression: of its chunks.
         sheets: kinds of bad images to drop -> picture to show them in.
         faces: whether to cut faces out. masked: whether to blacken what is round them.
+        shard_size: images a file, where they go into several; or None.
     """
 
     sources: list[Source]
@@ -61,6 +64,7 @@ class Pipeline:
     sheets: dict[str, str]
     faces: bool
     masked: bool
+    shard_size: int | None = None
     _cut_already: list[bool] = field(default_factory=list)  # of each face found
 
     def run(self) -> int:
@@ -86,10 +90,10 @@ class Pipeline:
             shown = [kind for kind in self.sheets if found[kind]]
             drawn = {kind: _draw_sheet(writer, found[kind]) for kind in shown}
             dropped = {row for kind in shown for row in found[kind]}
-            self._commit(writer, dropped, stop)
+            files = self._commit(writer, dropped, stop)
         for kind, sheet in drawn.items():
             write_png(self.sheets[kind], sheet)
-        self._report(writer.count - len(dropped), faceless, found, examples)
+        self._report(files, writer.count - len(dropped), faceless, found, examples)
         list_failures(failed, verb="used")
         return 1 if failed else 0
 
@@ -155,26 +159,51 @@ class Pipeline:
 
         return cut
 
-    def _commit(self, writer: ImageWriter, dropped: set[int], stop: "_Stop") -> None:
-        """Puts the file in place, or one without the rows to drop."""
-        if not dropped:
+    def _commit(self, writer: ImageWriter, dropped: set[int], stop: "_Stop") -> int:
+        """Puts the file in place, or those of a set, without the rows to drop.
+
+        Returns the number of files.
+        """
+        if not dropped and self.shard_size is None:
             writer.commit()
-            return
+            return 1
         kept = np.ones(writer.count, bool)
         kept[list(dropped)] = False
-        with self._create() as cleaned:
-            for start in range(0, writer.count, writer.chunk_rows):
-                stop.check()
-                images, *origins = writer.read(start, start + writer.chunk_rows)
-                chosen = kept[start : start + writer.chunk_rows]
-                names, frames = (list(compress(part, chosen)) for part in origins)
-                cleaned.write(images[chosen], names, frames)
-            cleaned.commit()
+        rows = np.flatnonzero(kept)
+        paths, parts = [self.output], [range(len(rows))]
+        old = [] if self.shard_size is None else find_shards(self.output)
+        if self.shard_size is not None:
+            whole = -(-self.shard_size // writer.chunk_rows) * writer.chunk_rows
+            parts = cut_shards(len(rows), whole)
+            if len(parts) > MOST_FILES:
+                raise VaeError(
+                    f"--shard-size: {self.shard_size} found, which makes {len(parts)}"
+                    f" files, at most {MOST_FILES} expected; make them larger"
+                )
+            paths = name_shards(self.output, len(parts))
+        with ExitStack() as stack:
+            written = []
+            for path, part in zip(paths, parts, strict=True):
+                new = ImageWriter(path, self.target.shape, self.compression)
+                written.append(stack.enter_context(new))
+                _copy(
+                    writer, kept, rows[part.start], rows[part.stop - 1] + 1, new, stop
+                )
+            for new in written:
+                new.commit()
+        for path in set(old) - set(paths):
+            os.unlink(path)
+        return len(paths)
 
-    def _report(self, count: int, faceless: int, found: dict, examples: dict) -> None:
+    def _report(
+        self, files: int, count: int, faceless: int, found: dict, examples: dict
+    ) -> None:
         target, old = self.target, self._count_old()
-        added = f", {count - old} of them new" if old else ""
-        print(f"{printable(self.output)}: {count} images{added}, {target.describe()}")
+        added, name = f", {count - old} of them new" if old else "", self.output
+        if self.shard_size is not None:
+            start, ending = os.path.splitext(name)
+            name, added = f"{start}-*{ending}", f" in {files} files"
+        print(f"{printable(name)}: {count} images{added}, {target.describe()}")
         skipped = sum(source.skipped for source in self.sources)
         if skipped:
             print(f"skipped: {skipped} crops that OpenFace failed on")
@@ -219,6 +248,17 @@ class _Stop:
         if self._number is not None:
             name = printable(self._output)
             raise StoppedError(f"{name}: stopped, left as it was", self._number)
+
+
+def _copy(writer, kept, start, stop_at, new, stop):
+    """Writes those rows of start..stop_at that are kept into another file."""
+    for first in range(start, stop_at, writer.chunk_rows):
+        stop.check()
+        last = min(first + writer.chunk_rows, stop_at)
+        images, *origins = writer.read(first, last)
+        chosen = kept[first:last]
+        names, frames = (list(compress(part, chosen)) for part in origins)
+        new.write(images[chosen], names, frames)
 
 
 def _read_names(writer: ImageWriter, rows: Iterable[int]) -> list[str]:
