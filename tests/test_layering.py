@@ -21,7 +21,7 @@ FLOORS = [  # a room may import from the floors below its own
 ON_TENSORFLOW = {
     *(f"vae.model.{name}" for name in ("network", "losses", "export")),
     *(f"vae.training.{name}" for name in ("session", "recorder", "trainer")),
-    *(f"vae.training.{name}" for name in ("augment", "events")),
+    *(f"vae.training.{name}" for name in ("augment", "events", "distribution")),
     *(f"vae.evaluation.{name}" for name in ("judge", "session")),
 }
 

@@ -21,6 +21,7 @@ WALKS = ("random", "loop", "images", "grid", "traverse")
 PATHS = ("linear", "spline")
 PRIORS = ("mixture", "gaussian", "normal")
 FITS = ("crop", "pad", "stretch")
+DISTRIBUTIONS = ("auto", "none", "mirrored", "multi-worker")
 COMPRESSIONS = ("none", "gzip")
 NETWORKS = ("encoder", "decoder", "autoencoder")  # what an export holds
 EXPORTS = {"saved-model": "", "onnx": ".onnx", "keras": ".keras", "litert": ".tflite"}
@@ -202,6 +203,12 @@ class TrainArguments:
     validation: str | None = _file("FILE", "hold out this HDF5 file instead")
     resume: bool = _flag("go on from the newest checkpoint in output")
     overwrite: bool = _flag("replace the model that is in output")
+    distribute: str | None = _option(
+        None,
+        "over local GPUs (mirrored), or the workers that TF_CONFIG names",
+        choices=DISTRIBUTIONS,
+        shown="auto",
+    )
     tensorboard: bool = _flag("also write OUTPUT/tensorboard, which TensorBoard shows")
 
 

@@ -1,8 +1,11 @@
 """Batches of one epoch: every row once, any order again, few reads, bounded memory."""
 
+import sys
 import threading
 from itertools import pairwise
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +17,7 @@ from vae.data import arrays, hdf5
 from vae.data.arrays import StoredImages, load_images, spread_images
 from vae.data.batches import count_batches, cut_batches
 from vae.data.hdf5 import ImageFile
+from vae.data.shards import open_images
 from vae.errors import VaeError
 from vae.images.pixels import resize_image
 
@@ -28,15 +32,25 @@ class Numbered:
 
     def __init__(self, count, block_rows, broken=None):
         self.count, self.block_rows, self.broken = count, block_rows, broken
-        self.spans = []
+        self.spans, self.picked = [], 0
+
+    def pick(self, rows):
+        """Returns the images of some rows, and counts them."""
+        assert (np.diff(rows) > 0).all() and 0 <= rows[0] <= rows[-1] < self.count
+        self.picked += len(rows)
+        return self.images_of(rows)
 
     def read(self, start, stop):
         """Returns images whose first two values are their row."""
         if self.broken is not None and start <= self.broken < stop:
             raise VaeError("in.h5: images can't be read")
         self.spans.append((start, stop))
-        images = np.zeros((stop - start, 4, 4, 3), np.uint8)
-        images[:, 0, 0, 0], images[:, 0, 0, 1] = np.divmod(np.arange(start, stop), 256)
+        return self.images_of(np.arange(start, stop))
+
+    def images_of(self, rows):
+        """Returns images that hold these numbers."""
+        images = np.zeros((len(rows), 4, 4, 3), np.uint8)
+        images[:, 0, 0, 0], images[:, 0, 0, 1] = np.divmod(rows, 256)
         return images
 
 
@@ -248,3 +262,89 @@ def test_the_sample_is_all_rows_or_an_even_share(way, monkeypatch):
     monkeypatch.setattr(arrays, "SAMPLE_PARTS", 5)
     found = numbers(arrays.sample_images(rows_of(203, way)))
     assert len(set(found)) == 20 and found[0] == 0 and found[-1] == 202
+
+
+def pick_share(at, count, halo=3):
+    """Returns the places in a batch that one of several workers reads."""
+
+    def share(total):
+        first, stop = (total * each // count for each in (at, at + 1))
+        return np.arange(first - halo, stop) % total
+
+    return share
+
+
+@both
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_row_57_shares_are_rows_of_the_batches_that_one_worker_reads(way, count):
+    rows, seed, epoch, first = rows_of(203, way), 1, 0, 5
+    whole = epoch_of(rows, seed=seed, first=first)
+    for at in range(count):
+        share = pick_share(at, count)
+        found = cut_batches(rows, 16, seed, epoch, first, share)
+        for part, batch in zip(found, whole, strict=True):
+            np.testing.assert_array_equal(numbers(part), batch[share(len(batch))])
+
+
+@given(st.integers(1, 300), st.integers(1, 70), st.integers(1, 40), st.integers(1, 9))
+def test_shares_of_any_size_are_rows_of_the_batches(count, batch_size, block, workers):
+    rows, _ = streamed(count, block)
+    whole = epoch_of(rows, batch_size)
+    for at in {0, workers // 2, workers - 1}:
+        share = pick_share(at, workers, halo=1)
+        found = cut_batches(rows, batch_size, 1, 0, 0, share)
+        for part, batch in zip(found, whole, strict=True):
+            np.testing.assert_array_equal(numbers(part), batch[share(len(batch))])
+
+
+def test_a_share_takes_nothing_else_from_the_file():
+    for workers in (2, 4):
+        taken = []
+        for at in range(workers):
+            rows, file = streamed(2000)
+            for _ in cut_batches(rows, 40, 0, 0, 0, pick_share(at, workers, halo=0)):
+                continue
+            taken.append(file.picked)
+            assert file.spans == []
+        assert sum(taken) == 2000
+        assert max(taken) - min(taken) <= 50  # a batch is cut to whole images
+
+
+def test_chosen_rows_of_files_are_those_images(tmp_path):
+    images = make_faces(50, 6, 5)
+    one = write_h5(tmp_path / "one.h5", images, chunks=(4, 6, 5, 3))
+    with h5py.File(tmp_path / "floats.h5", "w", userblock_size=512) as file:
+        file["first"] = np.arange(99)
+        file["data"] = (images.transpose(0, 2, 1, 3) / 255).astype(">f8")
+        file["data"].attrs["layout"] = "width-first"
+    write_h5(tmp_path / "a.h5", images[:13])
+    write_h5(tmp_path / "b.h5", images[13:])
+    cut = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    for paths, layout in (
+        ([one], "rows-first"),
+        (cut, "rows-first"),
+        ([tmp_path / "floats.h5"], "auto"),
+    ):
+        found = open_images(list(map(str, paths)), "data", layout, (None, None))
+        for rows in ([0], [3, 12, 13, 14, 49], [20, 21]):
+            rows = np.array(rows)
+            np.testing.assert_array_equal(found.pick(rows), images[rows])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux counts what is read")
+def test_row_57_from_a_file_without_chunks_a_worker_reads_its_rows_alone(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (900, 16, 16, 3), np.uint8)
+    with ImageFile(write_h5(tmp_path / "in.h5", images)) as file:
+        rows = StoredImages(file, 0, 900)
+        for workers, expected in ((2, 0.5), (4, 0.25)):
+            share, before = pick_share(0, workers, halo=0), count_bytes_read()
+            for _ in cut_batches(rows, 60, 0, 0, 0, share):
+                continue
+            read = count_bytes_read() - before
+            assert read / images.nbytes == pytest.approx(expected, abs=0.02)
+
+
+def count_bytes_read():
+    """Returns how many bytes this process has asked the system for."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(lines[0].removeprefix("rchar: "))

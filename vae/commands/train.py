@@ -7,9 +7,14 @@ directory is locked first, and given back as it was if the request is refused.
 import argparse
 import os
 import sys
-from dataclasses import replace
+import tempfile
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from functools import partial
+from importlib.metadata import version
 
+from vae import __version__
 from vae.checkpoint.directory import (
     clear,
     describe_output,
@@ -31,8 +36,10 @@ from vae.data.shards import open_images, show_files
 from vae.errors import RefusedError
 from vae.files import find_writable_folder, printable
 from vae.images.pixels import show_channels
+from vae.parallel import cut_evenly
 from vae.terminal import quiet_tensorflow, watch
-from vae.training.progress import read_state
+from vae.training.cluster import READY_SECONDS, meet, read_cluster
+from vae.training.progress import Arithmetic, Progress, read_state
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,19 +51,123 @@ def run(args: argparse.Namespace) -> int:
         VaeError: the data file is damaged, the loss is not finite, or something can't
             be written.
     """
+    distribute = args.distribute or "auto"
+    cluster = _find_cluster(distribute)
+    if cluster and not cluster.is_chief:
+        return _follow(args, cluster)
     _check_output(args, warn=lambda line: None)
     if args.overwrite:
         _keep_inputs(args)
     with locked(args.output):
         checkpoint, state = _check_output(args, warn=partial(print, file=sys.stderr))
-        wanted = _open_data(args, checkpoint, state)
+        with _gather(args, cluster) as others:
+            wanted = _open_data(args, checkpoint, state)
+            _check_batch(wanted, cluster)
+            _tell(others, wanted, state)
+        with quiet_tensorflow():
+            from vae.training.session import Session
+        how = {"tensorboard": args.tensorboard, "distribute": distribute}
+        session = Session(args.output, **wanted, **how, cluster=cluster)
         if state is None:
             clear(args.output)
         sweep(args.output)
-        with quiet_tensorflow():
-            from vae.training.session import Session
-        session = Session(args.output, **wanted, tensorboard=args.tensorboard)
         session.run(checkpoint, state)
+    return 0
+
+
+def _find_cluster(distribute):
+    """Returns the cluster that TF_CONFIG names, if it is to be used."""
+    if distribute in ("none", "mirrored"):
+        return None
+    cluster = read_cluster(os.environ.get("TF_CONFIG"))
+    if distribute == "multi-worker" and cluster is None:
+        raise RefusedError(
+            "--distribute: multi-worker found and no TF_CONFIG that names two workers"
+            " or more, see docs/distributed.md"
+        )
+    return cluster
+
+
+def _gather(args, cluster):
+    """Waits for all workers; returns a context with the lines to them, if any."""
+    if cluster is None:
+        return nullcontext([])
+    given = TrainConfig.pick(vars(args)) | ModelConfig.pick(vars(args))
+    sizes = {"input_width": args.input_width, "input_height": args.input_height}
+    versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    alike = {option_name(name): value for name, value in given.items()}
+    alike |= {option_name(name): value for name, value in sizes.items() if value}
+    alike["--validation"] = bool(args.validation)
+    return meet(cluster, {"version": __version__} | versions | {"options": alike})
+
+
+def _check_batch(wanted, cluster):
+    """Refuses batches of which a worker would have nothing."""
+    if cluster is None:
+        return
+    workers, config = len(cluster.addresses), wanted["config"]
+    smallest = min(
+        batch.stop - batch.start
+        for batch in cut_evenly(len(wanted["images"]), config.batch_size)
+    )
+    if smallest < workers:
+        raise RefusedError(
+            f"--batch-size: batches of {smallest} images found for {workers} workers,"
+            " one image for each expected"
+        )
+
+
+def _tell(others, wanted, state):
+    """Tells the other workers what is trained, and waits until they are ready."""
+    arithmetic = wanted["arithmetic"]
+    message = {
+        "model": wanted["model"].to_dict(),
+        "config": wanted["config"].to_dict(),
+        "source": wanted["data_description"],
+        "progress": state["progress"] if state else asdict(Progress()),
+        "arithmetic": asdict(arithmetic) if arithmetic else None,
+    }
+    for line in others:
+        line.send(message)
+    deadline = time.monotonic() + READY_SECONDS
+    for line in others:
+        line.receive(deadline)
+    for line in others:
+        line.send({})
+
+
+def _follow(args, cluster):
+    """Trains as a worker that writes nothing; returns the exit status."""
+    with _gather(args, cluster) as [chief]:
+        told = chief.receive(time.monotonic() + READY_SECONDS)
+        model = ModelConfig.from_dict(told.get("model"))
+        config = TrainConfig.from_dict(told.get("config"))
+        progress = Progress.from_dict(told.get("progress"))
+        arithmetic = told.get("arithmetic")
+        file = _open(args.inputs, config, model.to_dict())
+        validation = _open_validation(args.validation, config, model)
+        if _describe(file, validation) != told.get("source"):
+            raise RefusedError(
+                f"{show_files(args.inputs)}: other images than worker 0 has, the same"
+                " expected on all workers"
+            )
+        beside = os.path.join(tempfile.gettempdir(), "model")
+        images, held_out = _load(file, validation, config, model, beside)
+        chief.send({})
+        chief.receive(time.monotonic() + READY_SECONDS)
+    with quiet_tensorflow():
+        from vae.training.session import Session
+    session = Session(
+        args.output,
+        model,
+        config,
+        images,
+        held_out,
+        told["source"],
+        arithmetic and Arithmetic.from_dict(arithmetic),
+        cluster=cluster,
+    )
+    session.follow(progress)
     return 0
 
 

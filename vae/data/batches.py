@@ -6,9 +6,9 @@ pool mixed before batches are cut, by one thread that reads ahead. The order is 
 function of (seed, epoch), so a resumed run needs nothing but its step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from math import prod
 
@@ -27,7 +27,12 @@ def count_batches(count: int, batch_size: int) -> int:
 
 
 def cut_batches(
-    images: Images, batch_size: int, seed: int, epoch: int, first: int = 0
+    images: Images,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    first: int = 0,
+    share: Callable[[int], np.ndarray] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yields the batches of one epoch, uint8 (B, H, W, C), each image exactly once.
 
@@ -36,12 +41,20 @@ def cut_batches(
     Args:
         images: uint8 (N, H, W, C).
         first: index of the first batch to yield, for a resumed epoch.
+        share: size of a batch -> the places in it that are wanted; nothing else is
+            taken from the images then, and a batch has these.
     """
     batches = cut_evenly(len(images), batch_size)
     if type(images) is np.ndarray:
         order = np.random.default_rng([seed, epoch]).permutation(len(images))
         for batch in batches[first:]:
-            yield images[order[batch]]
+            rows = order[batch]
+            yield images[rows if share is None else rows[share(len(rows))]]
+        return
+    if share is not None:
+        yield from _cut_shares(
+            images, batches, _plan_pools(images, seed, epoch), first, share
+        )
         return
     plan = _plan_pools(images, seed, epoch)
     skipped = sum(batch.stop - batch.start for batch in batches[:first])
@@ -52,13 +65,37 @@ def cut_batches(
         yield np.stack(list(islice(mixed, batch.stop - batch.start)))
 
 
+def _cut_shares(images, batches, plan, first, share):
+    """Yields what is wanted of the batches; pools hold nothing else."""
+    wanted = np.zeros(len(images), bool)
+    places = [share(batch.stop - batch.start) for batch in batches]
+    for batch, some in zip(batches[first:], places[first:], strict=True):
+        wanted[batch.start + some] = True
+    thinned, begin = [], 0
+    for pool in plan:
+        end = begin + len(pool.places)
+        thinned.append(replace(pool, wanted=wanted[begin:end][pool.places]))
+        begin = end
+    mixed = chain.from_iterable(
+        _read_ahead(images, [p for p in thinned if p.wanted.any()])
+    )
+    for some in places[first:]:
+        there, back = np.unique(some, return_inverse=True)
+        yield np.stack(list(islice(mixed, len(there))))[back]
+
+
 @dataclass(frozen=True)
 class _Pool:
-    """Blocks that are read together: where they start, and where their images go."""
+    """Blocks that are read together: where they start, and where their images go.
+
+    Attributes:
+        wanted: of each image in the order read, whether it is; None for all.
+    """
 
     starts: np.ndarray
     block_rows: int
     places: np.ndarray  # of each image in the order read, among the mixed ones
+    wanted: np.ndarray | None = None
 
 
 def _plan_pools(images: Images, seed: int, epoch: int) -> list[_Pool]:
@@ -89,9 +126,24 @@ def _read_ahead(images: Images, plan: list[_Pool]) -> Iterator[np.ndarray]:
 
 
 def _read_pool(images: Images, pool: _Pool) -> np.ndarray:
+    if pool.wanted is not None:
+        return _read_wanted(images, pool)
     mixed, read = np.empty((len(pool.places), *images.shape[1:]), np.uint8), 0
     for start in pool.starts:
         block = images[start : start + pool.block_rows]
         mixed[pool.places[read : read + len(block)]] = block
         read += len(block)
     return mixed
+
+
+def _read_wanted(images: Images, pool: _Pool) -> np.ndarray:
+    """Returns the wanted images of a pool, mixed as all of them would be."""
+    parts, read = [], 0
+    for start in pool.starts.tolist():
+        stop = min(start + pool.block_rows, len(images))
+        chosen = np.flatnonzero(pool.wanted[read : read + stop - start])
+        if len(chosen):
+            parts.append(images.pick(start + chosen))
+        read += stop - start
+    found = np.concatenate(parts)
+    return found[np.argsort(pool.places[pool.wanted])]

@@ -131,18 +131,30 @@ class ImageFile:
         Raises:
             VaeError: the stored bytes can't be read, or a float lies outside 0..1.
         """
-        return self._read(slice(start, stop), range(start, stop))
+        return self._read(range(start, stop), lambda: self.dataset[start:stop])
 
     def pick(self, rows: np.ndarray) -> np.ndarray:
         """Returns the images of some rows, in rising order, as `read` does.
 
         Of a file without chunks nothing else is read.
         """
-        return self._read(rows, rows.tolist())
+        return self._read(rows.tolist(), lambda: self._pick_stored(rows))
 
-    def _read(self, part, rows):
+    def _pick_stored(self, rows):
+        """Rows as they are stored; HDF5 would read 64 KB around each."""
+        offset, dtype = self.dataset.id.get_offset(), self.dataset.dtype
+        if offset is None:  # in chunks
+            return self.dataset[rows]
+        shape = self.dataset.shape[1:]
+        size, file = math.prod(shape) * dtype.itemsize, self._file.id.get_vfd_handle()
+        parts = [os.pread(file, size, offset + row * size) for row in rows.tolist()]
+        if any(len(part) < size for part in parts):
+            raise OSError("the file became shorter")
+        return np.frombuffer(b"".join(parts), dtype).reshape(-1, *shape)
+
+    def _read(self, rows, load):
         try:
-            block = self.dataset[part]  # (B, H, W, C) or (B, W, H, C)
+            block = load()  # (B, H, W, C) or (B, W, H, C)
         except (OSError, RuntimeError) as error:
             which = f"images {rows[0]} to {rows[-1]}"
             which = which if len(rows) > 1 else f"image {rows[0]}"

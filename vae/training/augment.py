@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from vae.strangers.registration import cubic_matrix
+from vae.training.distribution import Share
 
+NEIGHBOURS = {"none": 0, "light": 1, "full": 3}  # rows before one that it depends on
 FLIP_SHARE = 0.5
 JOIN_SHARES = {"light": 0.3, "full": 0.5}  # by --augment
 JOIN_ROWS = (0.35, 0.65)  # where the halves meet, as a share of the height
@@ -27,10 +29,16 @@ MOUTH_ROWS, MOUTH_REACH = (0.60, 0.74), 0.18  # from none to all of it; half its
 
 
 class Dice:
-    """Random numbers that follow from (seed, step) and the order of the throws."""
+    """Random numbers that follow from (seed, step) and the order of the throws.
 
-    def __init__(self, seed: int, step: tf.Tensor | int) -> None:
+    Where a batch is shared, each row gets those of its place in the whole of it.
+    """
+
+    def __init__(
+        self, seed: int, step: tf.Tensor | int, share: Share | None = None
+    ) -> None:
         self._seed, self._step, self._throw = seed, step, 1000
+        self._share = share
 
     def _key(self) -> tf.Tensor:
         self._throw += 1
@@ -38,11 +46,14 @@ class Dice:
 
     def uniform(self, *shape: tf.Tensor | int) -> tf.Tensor:
         """Uniform in 0..1, float32."""
-        return tf.random.stateless_uniform(shape, self._key())
+        return self._pick(tf.random.stateless_uniform(shape, self._key()))
 
     def normal(self, *shape: tf.Tensor | int) -> tf.Tensor:
         """Standard normal, float32."""
-        return tf.random.stateless_normal(shape, self._key())
+        return self._pick(tf.random.stateless_normal(shape, self._key()))
+
+    def _pick(self, values: tf.Tensor) -> tf.Tensor:
+        return self._share.pick(values) if self._share else values
 
     def happens(self, share: float, *shape: tf.Tensor | int) -> tf.Tensor:
         """1.0 with probability `share`, else 0.0."""
@@ -50,17 +61,24 @@ class Dice:
 
 
 def augment(
-    images: tf.Tensor, amount: str, seed: int, step: tf.Tensor | int
+    images: tf.Tensor,
+    amount: str,
+    seed: int,
+    step: tf.Tensor | int,
+    share: Share | None = None,
 ) -> tf.Tensor:
     """Returns images (B, H, W, C) float32, some of them changed.
 
     Args:
         amount: none; light: mirrored, and a few joined; full: more joined, some with
             another's eye, bent, and some with the mouth moved aside.
+        share: which rows of a batch `images` are, if not all. The first `NEIGHBOURS`
+            are there for those after them, and come back as anything.
     """
     if amount == "none":
         return images
-    dice, count = Dice(seed, step), tf.shape(images)[0]
+    dice = Dice(seed, step, share)
+    count = share.total if share else tf.shape(images)[0]
     flip = dice.happens(FLIP_SHARE, count, 1, 1, 1)
     low, high = JOIN_ROWS
     seam = low + (high - low) * dice.uniform(count, 1, 1, 1)

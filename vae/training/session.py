@@ -8,6 +8,7 @@ from types import FrameType
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from vae.config import ModelConfig, TrainConfig
@@ -17,6 +18,8 @@ from vae.files import printable
 from vae.model.latent import describe_collapse
 from vae.model.network import VAE
 from vae.terminal import STOPS, progress_bar, signals_to
+from vae.training.cluster import Cluster
+from vae.training.distribution import describe_devices, form_team
 from vae.training.events import EventLog
 from vae.training.progress import Arithmetic, Progress
 from vae.training.recorder import Recorder
@@ -43,6 +46,8 @@ class Session:
         data_description: the form and the fingerprint of the data, for metadata.
         arithmetic: that the run to resume computed in, or None.
         tensorboard: whether TensorBoard is to show the run.
+        distribute: as the option says.
+        cluster: workers that have met and train together, this one among them.
     """
 
     def __init__(
@@ -55,15 +60,18 @@ class Session:
         data_description: dict,
         arithmetic: Arithmetic | None = None,
         tensorboard: bool = False,
+        distribute: str = "none",
+        cluster: Cluster | None = None,
     ) -> None:
         own = use_arithmetic(arithmetic.threads if arithmetic else None)
         self._change = own.describe_change(arithmetic or own)
+        team = form_team(distribute, cluster)
         precision = resolve_precision(config.precision)
         self.output, self.images, self.held_out = output, images, held_out
         self.config = replace(config, precision=precision)
         keras.utils.set_random_seed(self.config.seed)
         self.model = VAE(model, dtype_policy(precision))
-        self.trainer = Trainer(self.model, self.config, len(images))
+        self.trainer = Trainer(self.model, self.config, len(images), team)
         self.recorder = Recorder(output, self.trainer, images, data_description, own)
         self.progress, self._events = Progress(), None
         if tensorboard:
@@ -88,6 +96,9 @@ class Session:
             f" {self.trainer.batches} steps an epoch,"
             f" computing in {self.config.precision}"
         )
+        team = self.trainer.team
+        if team or tf.config.list_physical_devices("GPU"):
+            headline += f" on {describe_devices(team)}"
         if state is None:
             self.recorder.begin(self.progress)
         else:
@@ -103,6 +114,8 @@ class Session:
             done = f"{self.progress.epoch} epochs done"
             wanted = f"--epochs {self.config.epochs}, --patience {self.config.patience}"
             self._say(f"nothing is left to train: {done}, {wanted}")
+        if team:
+            team.share_arrays(list(self.trainer.arrays.values()))
         self._saved = time.monotonic()
         self._started = self._saved - self.progress.seconds
         self._step_began = self._saved
@@ -114,6 +127,28 @@ class Session:
             self._bar = bar
             self._train()
         self._finish()
+
+    def follow(self, progress: Progress) -> None:
+        """Trains as a worker that writes nothing, from where the chief begins.
+
+        Raises:
+            StoppedError: a worker got a signal; the chief has saved.
+            VaeError: the loss is not finite, or a worker is lost.
+        """
+        self.progress, team = progress, self.trainer.team
+        team.share_arrays(list(self.trainer.arrays.values()))
+        self._say(f"worker {team.worker} of {team.workers}; worker 0 tells the losses")
+        with signals_to(self._on_signal):
+            fit(self.trainer, progress, self.images, self.held_out, Follower(self))
+
+    def stop_if_asked(self) -> None:
+        """Raises StoppedError where a signal came to this process, or to another."""
+        if self.trainer.stops:
+            raise StoppedError(
+                f"{printable(self.output)}: stopped and saved at step"
+                f" {self.progress.step}; go on with --resume",
+                self._signal or signal.SIGTERM,
+            )
 
     def _train(self) -> None:
         """Takes the steps that are left; a failed one leaves the last good state."""
@@ -155,13 +190,9 @@ class Session:
         self._bar.set_description(f"epoch {epoch}/{self.config.epochs}", refresh=False)
         self._bar.set_postfix_str(shown, refresh=False)
         self._bar.update()
-        if self._signal is not None:
+        if self.trainer.stops:
             self._save()
-            raise StoppedError(
-                f"{printable(self.output)}: stopped and saved at step"
-                f" {self.progress.step}; go on with --resume",
-                self._signal,
-            )
+        self.stop_if_asked()
         if time.monotonic() - self._saved > 60 * self.config.checkpoint_minutes:
             self._save()
         self._step_began = time.monotonic()
@@ -198,10 +229,24 @@ class Session:
         self._saved = time.monotonic()
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self._signal = number
+        self._signal, self.trainer.asked_to_stop = number, True
         for each in STOPS:  # a second one stops at once
             if signal.getsignal(each) == self._on_signal:
                 signal.signal(each, signal.SIG_DFL)
 
     def _say(self, line: str) -> None:
         tqdm.write(line, file=sys.stderr)
+
+
+class Follower:
+    """What a worker that writes nothing does after a step: it stops with the others."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def on_step(self, losses: dict[str, float]) -> None:
+        """Ends the training if any worker was asked to."""
+        self._session.stop_if_asked()
+
+    def on_epoch(self, row: dict[str, float], improved: bool) -> None:
+        """The chief tells of it."""

@@ -5,6 +5,7 @@ the learning rate all follow from integers, so a resumed run needs arrays and a 
 """
 
 import contextlib
+import functools
 import math
 import platform
 from pathlib import Path
@@ -21,8 +22,9 @@ from vae.data.batches import count_batches, cut_batches
 from vae.errors import VaeError
 from vae.model.losses import kl_loss, optimal_sigma, reconstruction_loss, to_images
 from vae.model.network import VAE
-from vae.parallel import count_cores
-from vae.training.augment import augment
+from vae.parallel import count_cores, cut_evenly
+from vae.training.augment import NEIGHBOURS, augment
+from vae.training.distribution import Team
 from vae.training.progress import PARTS, Arithmetic, Progress
 
 WARMUP_STEPS = 50
@@ -77,10 +79,18 @@ class Trainer:
 
     Args:
         count: training images an epoch.
+        team: that shares each batch, or None.
+
+    Attributes:
+        asked_to_stop: whether this process should, set from outside.
     """
 
-    def __init__(self, model: VAE, config: TrainConfig, count: int) -> None:
-        self.model, self.config = model, config
+    def __init__(
+        self, model: VAE, config: TrainConfig, count: int, team: Team | None = None
+    ) -> None:
+        self.model, self.config, self.team = model, config, team
+        self.asked_to_stop = self._all_stop = False
+        self._count = count
         self.batches = count_batches(count, config.batch_size)
         self.optimizer = optimizers.Adam(global_clipnorm=CLIP_NORM)
         self.optimizer.build(model.trainable_variables)
@@ -90,7 +100,11 @@ class Trainer:
         signature = [images, tf.TensorSpec((), tf.int32), scalar, scalar]
         # Nothing in them depends on a tensor's value but tf.cond, so that translating
         # their Python into graph code would only delay the first step.
-        self._step = tf.function(self._train, signature, autograph=False)
+        step = self._train
+        if team:
+            step = self._train_together
+            signature += [tf.TensorSpec((), tf.int32), scalar]
+        self._step = tf.function(step, signature, autograph=False)
         self._evaluate = tf.function(self._measure, [images], autograph=False)
 
     @property
@@ -104,20 +118,42 @@ class Trainer:
         """Takes one optimizer step; returns its `PARTS`, nats an image.
 
         Args:
-            images: uint8 (B, H, W, C).
+            images: uint8 (B, H, W, C); of a team, those of `share`.
 
         Raises:
             VaeError: the loss or a gradient is not finite; the weights are as before.
+                Or a worker is lost.
         """
         rate = self.learning_rate(progress.step)
-        values = self._step(images, progress.step, rate, self.beta(progress))
-        values = [float(value) for value in values]
+        values = images, progress.step, rate, self.beta(progress)
+        if self.team:
+            total = self._batch_sizes[progress.step_in_epoch]
+            with self.team.explaining():
+                values = self._step(*values, total, float(self.asked_to_stop))
+                *values, stops = [float(value) for value in values]
+            self._all_stop = stops > 0
+        else:
+            values = [float(value) for value in self._step(*values)]
         if not all(map(math.isfinite, values)):
             raise VaeError(
                 f"--learning-rate: the loss is not finite at step {progress.step} with"
                 f" {self.config.learning_rate:g}; lower it and train again"
             )
         return dict(zip(PARTS, values, strict=True))
+
+    @property
+    def stops(self) -> bool:
+        """Whether to stop after this step; of a team, all do if one was asked to."""
+        return self._all_stop if self.team else self.asked_to_stop
+
+    @functools.cached_property
+    def _batch_sizes(self) -> list[int]:
+        cut = cut_evenly(self._count, self.config.batch_size)
+        return [batch.stop - batch.start for batch in cut]
+
+    def share(self, total: int) -> np.ndarray:
+        """Returns the places in a batch of `total` that this worker of a team reads."""
+        return self.team.rows(total, NEIGHBOURS[self.config.augment])
 
     def learning_rate(self, step: int) -> float:
         """The rate at a step: a linear warm-up, then a cosine down to a hundredth."""
@@ -135,38 +171,76 @@ class Trainer:
         return self.config.beta * min(1.0, done / self.config.kl_warmup)
 
     def _train(self, images, step, rate, beta):
-        config, variables = self.config, self.model.trainable_variables
         images = ops.cast(images, "float32") / 255.0  # (B, H, W, C)
-        images = augment(images, config.augment, config.seed, step)
+        images = augment(images, self.config.augment, self.config.seed, step)
+        gradients, parts, sigma = self._differentiate(images, step, beta)
+        return self._update(gradients, parts, sigma, step, rate)
+
+    def _train_together(self, images, step, rate, beta, total, asked):
+        """One step of a team; returns also how many were asked to stop."""
+        config = self.config
+
+        def differentiate(images, share):
+            images = ops.cast(images, "float32") / 255.0
+            images = augment(images, config.augment, config.seed, step, share)
+            images = share.own(images)
+            gradients, parts, sigma = self._differentiate(images, step, beta, share)
+            first = tf.distribute.get_replica_context().replica_id_in_sync_group
+            mine = tf.cast(tf.equal(first, self.team.first), tf.float32)
+            return [*share.sum([*gradients, *parts, asked * mine]), sigma]
+
+        halo = NEIGHBOURS[config.augment]
+        *found, asked, sigma = self.team.run(differentiate, images, total, halo)
+        gradients, parts = found[: -len(PARTS)], found[-len(PARTS) :]
+        return [*self._update(gradients, parts, sigma, step, rate), asked]
+
+    def _differentiate(self, images, step, beta, share=None):
+        """The gradients of the loss, its parts, and the noise level of the batch.
+
+        Those of a share are its contributions; the noise level is all rows'.
+        """
+        config = self.config
         with tf.GradientTape() as tape:
             z_mean, z_log_var = self.model.encoder(images, training=True)  # (B, Z)
-            noise = tf.random.stateless_normal(tf.shape(z_mean), [config.seed, step])
+            if share is None:
+                noise = tf.random.stateless_normal(
+                    tf.shape(z_mean), [config.seed, step]
+                )
+            else:
+                shape = share.total, z_mean.shape[1]
+                noise = tf.random.stateless_normal(shape, [config.seed, step])
+                noise = share.own(share.pick(noise))
             z = z_mean + ops.exp(0.5 * z_log_var) * noise
             outputs = self.model.decoder(z, training=True)  # (B, H, W, C)
             means = to_images(self.model.config.likelihood, outputs)
-            sigma = optimal_sigma(ops.mean(ops.square(images - means)))
+            error = _mean(ops.square(images - means), share)
+            if share is not None:
+                [error] = share.sum([error])
+            sigma = optimal_sigma(error)
             sigma = tf.stop_gradient(sigma)
-            parts = self._parts(images, outputs, z_mean, z_log_var, sigma, beta)
+            parts = self._parts(images, outputs, z_mean, z_log_var, sigma, beta, share)
             scaled = parts[0] / self._pixels
-        gradients = tape.gradient(scaled, variables)
+        return tape.gradient(scaled, self.model.trainable_variables), parts, sigma
+
+    def _update(self, gradients, parts, sigma, step, rate):
         norm = tf.linalg.global_norm(gradients)
         healthy = tf.math.is_finite(norm) & tf.math.is_finite(parts[0])
 
         def update():
             self.optimizer.learning_rate.assign(rate)
-            self.optimizer.apply(gradients, variables)
+            self.optimizer.apply(gradients, self.model.trainable_variables)
             memory = tf.where(step == 0, 0.0, SIGMA_MEMORY)
             self.model.sigma.assign(memory * self.model.sigma + (1 - memory) * sigma)
             return parts
 
         return tf.cond(healthy, update, lambda: [part * np.nan for part in parts])
 
-    def _parts(self, images, outputs, z_mean, z_log_var, sigma, beta):
+    def _parts(self, images, outputs, z_mean, z_log_var, sigma, beta, share=None):
         """The mean of each of `PARTS` over a batch, nats an image."""
         likelihood = self.model.config.likelihood
         losses = reconstruction_loss(likelihood, images, outputs, sigma)  # (B,)
-        reconstruction = ops.mean(losses)
-        kl = ops.mean(kl_loss(z_mean, z_log_var))
+        reconstruction = _mean(losses, share)
+        kl = _mean(kl_loss(z_mean, z_log_var), share)
         return [reconstruction + beta * kl, reconstruction, kl]
 
     def _measure(self, images: tf.Tensor) -> list[tf.Tensor]:
@@ -187,12 +261,24 @@ class Trainer:
         Returns the means of the `PARTS`, nats an image, and of psnr, dB.
         """
         totals = np.zeros(len(PARTS) + 1)
-        for start in range(0, len(images), EVALUATION_BATCH):
+        starts = range(0, len(images), EVALUATION_BATCH)
+        if self.team:  # batches are dealt out
+            starts = starts[self.team.worker :: self.team.workers]
+        for start in starts:
             batch = images[start : start + EVALUATION_BATCH]
             values = [float(value) for value in self._evaluate(batch)]
             totals += np.multiply(values, len(batch))
+        totals = self.team.sum(totals) if self.team else totals
         means = (totals / len(images)).tolist()
         return dict(zip((*PARTS, "psnr"), means, strict=True))
+
+
+def _mean(values, share):
+    """The mean over a batch, or what a share of its rows contributes to it."""
+    if share is None:
+        return ops.mean(values)
+    size = math.prod(values.shape[1:])
+    return ops.sum(values) / (size * ops.cast(share.total, "float32"))
 
 
 class Callback(Protocol):
@@ -217,7 +303,8 @@ def fit(
     config = trainer.config
     while not is_finished(config, progress):
         place = progress.epoch, progress.step_in_epoch
-        for batch in cut_batches(images, config.batch_size, config.seed, *place):
+        share = trainer.share if trainer.team else None
+        for batch in cut_batches(images, config.batch_size, config.seed, *place, share):
             losses = trainer.train_step(batch, progress)
             progress.step += 1
             progress.step_in_epoch += 1
