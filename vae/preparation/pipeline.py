@@ -75,7 +75,7 @@ class Pipeline:
             VaeError: no image could be used, or the file can't be written.
         """
         stop = _Stop(self.output)
-        with signals_to(stop.later), self._create() as writer:
+        with signals_to(stop.later), self._create(self.output) as writer:
             measures, failed, faceless = self._fill(writer, stop)
             if writer.count == self._count_old():
                 list_failures(failed, verb="used")
@@ -100,9 +100,9 @@ class Pipeline:
     def _count_old(self) -> int:
         return self.old.count if self.old else 0
 
-    def _create(self) -> ImageWriter:
+    def _create(self, path: str) -> ImageWriter:
         settings = self.target.shape, self.compression, self.old is not None
-        return ImageWriter(self.output, *settings)
+        return ImageWriter(path, *settings)
 
     def _fill(self, writer: ImageWriter, stop: "_Stop") -> tuple[list, list, int]:
         """Writes all images; returns measures, failures, and how many had no face."""
@@ -184,8 +184,8 @@ class Pipeline:
         with ExitStack() as stack:
             written = []
             for path, part in zip(paths, parts, strict=True):
-                new = ImageWriter(path, self.target.shape, self.compression)
-                written.append(stack.enter_context(new))
+                new = stack.enter_context(self._create(path))
+                written.append(new)
                 _copy(
                     writer, kept, rows[part.start], rows[part.stop - 1] + 1, new, stop
                 )
