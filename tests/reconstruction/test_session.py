@@ -55,7 +55,7 @@ def read_film(path):
     return np.stack(frames), lengths
 
 
-@pytest.mark.parametrize("held", [footage.HOLD_BYTES, 1000])
+@pytest.mark.parametrize("held", [footage.HOLD_BYTES, 5000])
 def test_a_video_and_a_data_file_become_what_the_folder_does(
     held, model, expected, crops, tmp_path, run_cli, monkeypatch
 ):

@@ -8,7 +8,7 @@ import numpy as np
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
 
-CODES_A_CLUSTER, MAX_CLUSTERS = 12, 64
+CODES_A_CLUSTER, MAX_CLUSTERS = 6, 256
 ROUNDS = 30  # of k-means
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 MIN_KL = 0.1  # nats a number of the code, below which it says next to nothing

@@ -6,8 +6,10 @@ are needed as well, they are read a second time.
 """
 
 import contextlib
+import math
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,7 +31,7 @@ from vae.preparation.faces import Face, FaceDetector, crop_face
 
 HDF5_EXTENSIONS = (".h5", ".hdf5")
 BLOCK = 64  # images of an HDF5 file
-HOLD_BYTES = 64 << 20  # of crops, in memory
+HOLD_BYTES = 16 << 20  # of crops, in memory
 
 
 class Shot(NamedTuple):
@@ -162,7 +164,7 @@ class Crops:
 
     Attributes:
         names: of all pictures. starts, lengths: their times, in ticks.
-        images: uint8 (N, H, W, C), of those with a face.
+        images: uint8 (N, H, W, C), of those with a face; of many, to be sliced.
         indices: for each image, its place in `names`.
         faces: for each image, where it was found, or None if nothing was searched.
         failures: (place in `names`, reason).
@@ -172,7 +174,7 @@ class Crops:
     names: list[str]
     starts: list[int]
     lengths: list[int]
-    images: np.ndarray
+    images: "np.ndarray | StoredCrops"
     indices: list[int]
     faces: list[Face | None]
     failures: list[tuple[int, str]]
@@ -219,58 +221,90 @@ def read_crops(
                 image = to_array(to_picture(image).convert("L"))
         return shot, image, face, None, lines
 
-    crops = Crops([], [], [], None, [], [], [], [])
-    with _Store() as store:
-        for shot, image, face, reason, lines in map_ordered(
-            read, footage.shots(find_faces)
-        ):
-            place = len(crops.names)
-            crops.names.append(shot.name)
-            crops.starts.append(shot.start)
-            crops.lengths.append(shot.length)
-            crops.notes += [(place, line) for line in lines]
-            if reason:
-                crops.failures.append((place, reason))
-            if image is not None:
-                store.append(image)
-                crops.indices.append(place)
-                crops.faces.append(face)
-            on_read(1)
-        crops.images = store.read((len(crops.indices), *shape))
+    crops, store = Crops([], [], [], None, [], [], [], []), _Store(shape)
+    shots = map_ordered(read, footage.shots(find_faces))
+    for place, (shot, image, face, reason, lines) in enumerate(shots):
+        crops.names.append(shot.name)
+        crops.starts.append(shot.start)
+        crops.lengths.append(shot.length)
+        crops.notes += [(place, line) for line in lines]
+        if reason:
+            crops.failures.append((place, reason))
+        if image is not None:
+            store.append(image)
+            crops.indices.append(place)
+            crops.faces.append(face)
+        on_read(1)
+    crops.images = store.close()
     return crops
+
+
+class StoredCrops:
+    """Images in a nameless file, read a slice at a time; see `_Store`.
+
+    A map of the file would count as the memory of this process.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        """Makes room for images of a shape; raises OSError if there is no room."""
+        self._file, self._lock = tempfile.TemporaryFile(), threading.Lock()
+        self.shape = (0, *shape)
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def append(self, images: np.ndarray) -> None:
+        """Adds images, uint8 (B, H, W, C), at the end."""
+        self._file.write(images.tobytes())
+        self.shape = (len(self) + len(images), *self.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: slice | int) -> np.ndarray:
+        """Returns a slice as uint8 (B, H, W, C), or one image, in any thread."""
+        if not isinstance(part, slice):
+            return self[part : part + 1][0]
+        start, stop, step = part.indices(len(self))
+        if step != 1:
+            return np.stack([self[number] for number in range(start, stop, step)])
+        size = math.prod(self.shape[1:])
+        with self._lock:
+            self._file.seek(start * size)
+            content = self._file.read(max(0, stop - start) * size)
+        return np.frombuffer(content, np.uint8).reshape(-1, *self.shape[1:])
 
 
 class _Store:
     """Images one after another: in memory, and if they are many, in a nameless file."""
 
-    def __init__(self):
-        self._held, self._file = bytearray(), None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self._file:
-            self._file.close()
+    def __init__(self, shape):
+        self._shape, self._held, self._stored = shape, [], None
+        self._most = max(1, HOLD_BYTES // math.prod(shape))
 
     def append(self, image):
         """Adds an image; raises VaeError if there is no room."""
+        self._held.append(image)
+        if len(self._held) > self._most:
+            self._spill()
+
+    def _spill(self):
         try:
-            if self._file is None and len(self._held) > HOLD_BYTES:
-                self._file = tempfile.TemporaryFile()
-                self._file.write(self._held)
-                self._held.clear()
-            if self._file:
-                self._file.write(image.tobytes())
-            else:
-                self._held += image.tobytes()
+            if self._stored is None:
+                self._stored = StoredCrops(self._shape)
+            self._stored.append(self._stack())
         except OSError as error:
             place, reason = printable(tempfile.gettempdir()), explain(error)
             raise VaeError(f"{place}: no room for the crops ({reason})") from error
 
-    def read(self, shape):
-        """Returns all images as one array of a shape; a map keeps the file alive."""
-        if self._file:
-            self._file.flush()
-            return np.asarray(np.memmap(self._file, np.uint8, "r", shape=shape))
-        return np.frombuffer(self._held, np.uint8).reshape(shape)
+    def _stack(self):
+        images = np.array(self._held, np.uint8).reshape(-1, *self._shape)
+        self._held = []
+        return images
+
+    def close(self):
+        """Returns the images, (N, H, W, C)."""
+        if self._stored is None:
+            return self._stack()
+        self._spill()
+        return self._stored
