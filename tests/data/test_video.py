@@ -299,7 +299,7 @@ def test_row_90_of_many_streams_no_more_than_the_limit_are_opened(tmp_path, run_
     status, _, err = run_cli("prepare", tmp_path / "clip.mkv", tmp_path / "data.h5")
     assert status == 0, err
     with video._open(str(tmp_path / "clip.mkv")) as film:
-        assert len(film._container.streams) <= video.MAX_STREAMS
+        assert len(film.container.streams) <= video.MAX_STREAMS
 
 
 def test_row_90_a_title_in_another_encoding_is_no_fault(tmp_path, run_cli):
