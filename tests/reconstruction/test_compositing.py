@@ -101,7 +101,7 @@ def test_a_scene_keeps_all_but_the_face(scene, model, tmp_path, run_cli):
         middle = move_points(np.array([[HEAD / 2, HEAD / 2]]), matrices[number])[0]
         assert 2000 < len(x) and np.hypot(x - middle[0], y - middle[1]).max() < HEAD
     assert max(off_found) < 2  # a jitter is smoothed away
-    assert np.median(off_drawn) < 2  # drawn eyes are found with an error of their own
+    assert np.median(off_drawn) < 2.5  # the detector has an error of its own
 
     with (patches / "patches.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -153,8 +153,7 @@ def test_colours_become_those_of_what_is_covered():
     crops, results = (part.clip(0, 255).astype(np.uint8) for part in (crops, results))
     outline = np.array([[5, 5], [59, 5], [59, 59], [5, 59]], float)
     faces = [Face(EYES * SIDE / 112, outline)] * 5
-    average = np.full((SIDE, SIDE, 3), 0.5)
-    made = Compositor(faces, np.arange(5) / 25, [*range(5)], crops, results, average)
+    made = Compositor(faces, np.arange(5) / 25, [*range(5)], crops, results)
     patch = made.make_patch(2, results[2])
     inside = patch.mask == 255
     found, wanted = patch.image[inside].astype(float), crops[2][inside].astype(float)
@@ -168,10 +167,10 @@ def test_colours_become_those_of_what_is_covered():
 
 def test_the_mask_ends_where_the_actor_does():
     faces = [Face(EYES * SIDE / 112, np.array([[0, 0], [64, 0], [64, 64], [0, 64.0]]))]
-    average = np.full((SIDE, SIDE, 3), 0.5)
-    average[:, 40:] = 0
     images = np.full((1, SIDE, SIDE, 3), 100, np.uint8)
-    made = Compositor(faces, np.zeros(1), [0], images, images, average)
+    images[:, :, 40:] = 0
+    images[:, 30:34, 15:25] = 0  # a dark mouth is no hole
+    made = Compositor(faces, np.zeros(1), [0], images, images)
     mask = made.make_patch(0, images[0]).mask
     assert not mask[:, 40:].any() and mask[32, 20] == 255
     assert not mask[0].any() and not mask[-1].any()  # nor a seam at the crop's edge

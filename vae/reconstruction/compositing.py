@@ -24,7 +24,7 @@ EDGE = 0.6  # of a Gaussian over an edge: a little within it
 SMOOTH_SECONDS = 0.1  # standard deviation of what a face's path is fitted over
 REACH = 3  # of these, to both sides
 MAX_GAIN = 2.0  # of contrast
-BLACK = 0.02  # of 0..1; what is darker on the actor's average is never face
+DARK = 32  # gray levels; what is darker, from the edge of a picture on, is no face
 EPSILON = 1e-3
 
 
@@ -51,7 +51,6 @@ class Compositor:
         places: number of each crop's frame; a gap ends a path.
         crops: uint8 (N, h, w, C), what was cut out.
         results: uint8 (M, h, w, C), what some of them became.
-        average: (h, w, C), the actor's average face, 0..1.
     """
 
     def __init__(
@@ -61,9 +60,8 @@ class Compositor:
         places: list[int],
         crops: np.ndarray,
         results: np.ndarray,
-        average: np.ndarray,
     ) -> None:
-        height, width = average.shape[:2]
+        height, width = results.shape[1:3]
         points = np.stack([np.vstack([face.eyes, face.outline]) for face in faces])
         runs = np.cumsum(np.diff(places, prepend=places[0]) > 1)
         points = smooth_path(points.astype(float), np.asarray(times), runs)
@@ -73,15 +71,15 @@ class Compositor:
             move_points(each[2:], matrix)
             for each, matrix in zip(points, self._matrices, strict=True)
         ]
-        self._face = average.mean(axis=2) > BLACK
+        usual = np.mean([_find_face(image) for image in results], axis=0) > 0.5
         colours = np.stack(
             [
-                _measure(crop, self._draw_mask(number))
+                _measure(crop, self._draw_mask(number, usual))
                 for number, crop in enumerate(crops)
             ]
         )
         self._colours = smooth_path(colours, np.asarray(times), runs, degree=0)
-        common = self._draw_mask(len(faces) // 2)
+        common = self._draw_mask(len(faces) // 2, usual)
         self._own = np.mean([_measure(image, common) for image in results], axis=0)
 
     def make_patch(self, number: int, image: np.ndarray) -> Patch:
@@ -90,25 +88,33 @@ class Compositor:
         gain = np.clip(spread / (own_spread + EPSILON), 1 / MAX_GAIN, MAX_GAIN)
         matched = (image - own_mean) * gain + mean
         matched = np.broadcast_to(matched, (*image.shape[:2], 3))
-        mask = self._draw_mask(number)
+        mask = self._draw_mask(number, _find_face(image))
         return Patch(
             np.rint(matched.clip(0, 255)).astype(np.uint8),
             np.rint(mask * 255).astype(np.uint8),
             self._matrices[number],
         )
 
-    def _draw_mask(self, number):
-        """0..1 (h, w): 1 well within the outline and the actor's face."""
-        height, width = self._face.shape
+    def _draw_mask(self, number, face):
+        """0..1 (h, w): 1 well within the outline and the actor's face (h, w)."""
+        height, width = face.shape
         feather = FEATHER * min(height, width)
         edge = int(np.ceil(REACH * feather))
         picture = Image.new("L", (width, height))
         outline = self._outlines[number] - 0.5  # drawn from the pixels' middle
         ImageDraw.Draw(picture).polygon([tuple(point) for point in outline], fill=255)
-        inside = np.pad(np.asarray(picture) * self._face, edge)
+        inside = np.pad(np.asarray(picture) * face, edge)
         blurred = Image.fromarray(inside).filter(ImageFilter.GaussianBlur(feather))
         soft = np.asarray(blurred)[edge : edge + height, edge : edge + width] / 255
         return ((soft - EDGE) / (1 - EDGE)).clip(0, 1)
+
+
+def _find_face(image):
+    """(h, w): False where it is dark from an edge of the picture on."""
+    dark = image.max(axis=2) < DARK
+    ways = [dark, dark[:, ::-1], dark.T, dark[::-1].T]
+    left, right, top, bottom = (np.minimum.accumulate(way, axis=1) for way in ways)
+    return ~(left | right[:, ::-1] | top.T | bottom.T[::-1])
 
 
 def _measure(image, mask):

@@ -107,9 +107,8 @@ class Session:
         tick = float(self._footage.tick)
         times = np.array([crops.starts[place] for place in crops.indices]) * tick
         sample = self._actor.decode(z[:: -(-len(z) // SAMPLE)])
-        average = self._actor.network.average
         found = crops.faces, times, crops.indices, crops.images
-        return Compositor(*found, sample, average)
+        return Compositor(*found, sample)
 
     def _decode(self, crops, z) -> Iterator[Picture]:
         """Yields (number of the crop, result), and notes how near it is to the crop."""
