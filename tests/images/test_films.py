@@ -182,6 +182,43 @@ def test_sound_that_a_kind_cannot_hold_is_encoded_again_or_left_with_a_line(tmp_
     ]
 
 
+@pytest.mark.parametrize(
+    "codec, source, name, kept",
+    [
+        ("flac", "s.mkv", "a.mp4", "flac"),
+        ("flac", "s.mkv", "a.mov", "aac"),
+        ("libopus", "s.mkv", "a.webm", "opus"),
+        ("libopus", "s.mkv", "a.mov", "aac"),
+        ("aac", "s.ts", "a.mp4", "aac"),
+        ("pcm_s16le", "s.avi", "a.mov", "pcm_s16le"),
+    ],
+)
+def test_sound_of_any_kind_is_heard(codec, source, name, kept, tmp_path):
+    av = pytest.importorskip("av")
+    source, path, lines = tmp_path / source, tmp_path / name, []
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream(codec, rate=48000, layout="stereo")
+        tone = np.sin(np.arange(48000) / 20)
+        samples = np.stack([tone] * 2).astype("f4")
+        sound = av.AudioFrame.from_ndarray(samples, "fltp", "stereo")
+        sound.sample_rate, sound.pts = 48000, 0
+        sound.time_base = Fraction(1, 48000)
+        for part in av.AudioResampler(stream.format.name, "stereo", 48000).resample(
+            sound
+        ):
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    frames = make_frames(make_faces(20, 16, 16), 0)
+    with av.open(str(source)) as sound:
+        write_film(path, frames, TICK, sound, lines.append)
+    packets, found = read_sound(path)
+    assert found == kept and 0.7 < float(packets[-1][0] - packets[0][0]) < 1.2
+    same = kept in codec and source.suffix != ".ts"
+    assert len(lines) == (not same)
+    if same:
+        assert [each for _, each in packets] == [e for _, e in read_sound(source)[0]]
+
+
 def test_what_can_not_be_written_is_refused(monkeypatch):
     with pytest.raises(RefusedError, match="^--film: a.avi found, .+ .mp4 .+ expected"):
         check_film("--film", "a.avi")

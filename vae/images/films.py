@@ -6,6 +6,7 @@ an animation until the last one is there, and rounds their times. Equal frames g
 equal bytes, on any number of cores.
 """
 
+import contextlib
 import io
 import os
 import struct
@@ -13,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -36,6 +38,8 @@ VIDEOS = {".mp4": ("mp4", *X264), ".mov": ("mov", *X264), ".webm": ("webm", *VP9
 ANIMATIONS = (".gif", ".webp", ".png")
 SUFFIXES = (*VIDEOS, *ANIMATIONS)
 WEBP_QUALITY = 90
+OPUS_RATE = 48000  # hertz, the only rate that FFmpeg's Opus always takes
+MOST_AHEAD = 500  # packets of sound that are read to find the first of each track
 MOST_TERMS = 65535  # of the fraction that is a PNG's delay
 BT709 = 1  # the number of these colours in FFmpeg's lists
 LIMITED = 1  # FFmpeg's range of 16 to 235
@@ -191,24 +195,48 @@ class _Soundtrack:
     """The sound that goes along with a video."""
 
     def __init__(self, container, source, path, warn):
-        self._container, self._packets, self._next = container, iter(()), None
-        found = source.streams.audio if source is not None else ()
-        self._outputs = {}  # stream of the source -> stream, whether it is a copy
-        for stream in found:
-            held = stream.codec_context.codec.canonical_name
-            if held in container.supported_codecs:
+        self._container, self._path, self._warn = container, printable(path), warn
+        self._outputs, self._next = (
+            {},
+            None,
+        )  # stream of the source -> stream, resampler
+        streams = list(source.streams.audio) if source is not None else []
+        packets = source.demux(streams) if streams else iter(())
+        held = self._look_ahead(packets, len(streams))
+        self._packets = self._read(chain(held, packets))
+        for stream in streams:
+            first = next((each for each in held if each.stream is stream), None)
+            framed = first is not None and _is_adts(stream, first)
+            if not framed and _can_copy(container.format.name, stream, first):
                 copied = container.add_stream_from_template(stream)
                 self._outputs[stream] = copied, None
-                continue
-            codec = container.default_audio_codec
-            warn(f"{printable(path)}: the sound, {held}, is encoded again as {codec}")
-            rate = 48000 if "opus" in codec else stream.rate
-            encoded = container.add_stream(codec, rate=rate)
-            form, layout = encoded.format.name, "stereo"
-            resampler = av.AudioResampler(form, layout, rate)
-            self._outputs[stream] = encoded, resampler
-        if self._outputs:
-            self._packets = source.demux(list(self._outputs))
+            else:
+                self._outputs[stream] = self._encode_again(stream)
+
+    def _look_ahead(self, packets, streams):
+        """Returns packets until there is one of each stream."""
+        held, seen = [], set()
+        for packet in self._read(packets):
+            held.append(packet)
+            seen.add(packet.stream)
+            if len(seen) == streams or len(held) == MOST_AHEAD:
+                break
+        return held
+
+    def _read(self, packets):
+        """Yields packets, as far as they can be read."""
+        try:
+            yield from (packet for packet in packets if packet.size)  # others end it
+        except av.FFmpegError as error:
+            self._warn(f"{self._path}: the sound ends early ({explain(error)})")
+
+    def _encode_again(self, stream):
+        held = stream.codec_context.codec.canonical_name
+        codec = self._container.default_audio_codec
+        self._warn(f"{self._path}: the sound, {held}, is encoded again as {codec}")
+        rate = OPUS_RATE if "opus" in codec else stream.rate
+        encoded = self._container.add_stream(codec, rate=rate)
+        return encoded, av.AudioResampler(encoded.format.name, "stereo", rate)
 
     def write_until(self, time):
         """Writes what is heard before a time in seconds, or, given None, the rest."""
@@ -227,9 +255,10 @@ class _Soundtrack:
     def _write(self, packet):
         stream, resampler = self._outputs[packet.stream]
         if resampler:
-            for frame in packet.decode():
-                self._encode(stream, resampler, frame)
-        elif packet.size:  # an empty one marks the end
+            with contextlib.suppress(av.InvalidDataError):  # a gap in the sound
+                for frame in packet.decode():
+                    self._encode(stream, resampler, frame)
+        else:
             packet.stream = stream
             self._container.mux(packet)
 
@@ -238,6 +267,30 @@ class _Soundtrack:
             self._container.mux(stream.encode(part))
         if frame is None:
             self._container.mux(stream.encode(None))
+
+
+def _is_adts(stream, packet):
+    """Whether each packet of AAC has a header of its own, as in MPEG-TS.
+
+    Other containers want it in one place, and their muxers fail at the end only.
+    """
+    is_aac = stream.codec_context.codec.canonical_name == "aac"
+    return is_aac and bytes(packet)[:1] == b"\xff" and bytes(packet)[1] & 0xF0 == 0xF0
+
+
+def _can_copy(form, stream, packet):
+    """Whether a container takes sound as it is; only a trial tells for sure."""
+    try:
+        with av.open(io.BytesIO(), "w", format=form) as trial:
+            copied = trial.add_stream_from_template(stream)
+            if packet is not None:
+                one = av.Packet(bytes(packet))
+                one.pts, one.dts = packet.pts, packet.dts
+                one.time_base, one.stream = packet.time_base, copied
+                trial.mux(one)
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _write_png(file, frames, tick):
