@@ -274,10 +274,17 @@ def pick_share(at, count, halo=3):
     return share
 
 
-@both
+@pytest.mark.parametrize("way", ["held", "streamed", "spilled"])
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_row_57_shares_are_rows_of_the_batches_that_one_worker_reads(way, count):
-    rows, seed, epoch, first = rows_of(203, way), 1, 0, 5
+def test_row_57_shares_are_rows_of_the_batches_that_one_worker_reads(
+    way, count, tmp_path
+):
+    rows, seed, epoch, first = rows_of(203, "held"), 1, 0, 5
+    if way == "streamed":
+        rows = streamed(203)[0]
+    if way == "spilled":
+        rows.tofile(tmp_path / "spilled")
+        rows = np.memmap(tmp_path / "spilled", np.uint8, shape=rows.shape)
     whole = epoch_of(rows, seed=seed, first=first)
     for at in range(count):
         share = pick_share(at, count)

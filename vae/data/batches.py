@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from vae.data.arrays import Images
+from vae.data.arrays import Images, StoredImages
 from vae.parallel import cut_evenly
 
 POOL_BYTES = 96 << 20  # a pool; up to three exist at a time
@@ -74,11 +74,11 @@ def _cut_shares(images, batches, plan, first, share):
     thinned, begin = [], 0
     for pool in plan:
         end = begin + len(pool.places)
-        thinned.append(replace(pool, wanted=wanted[begin:end][pool.places]))
+        chosen = wanted[begin:end][pool.places]
+        if chosen.any():
+            thinned.append(pool if chosen.all() else replace(pool, wanted=chosen))
         begin = end
-    mixed = chain.from_iterable(
-        _read_ahead(images, [p for p in thinned if p.wanted.any()])
-    )
+    mixed = chain.from_iterable(_read_ahead(images, thinned))
     for some in places[first:]:
         there, back = np.unique(some, return_inverse=True)
         yield np.stack(list(islice(mixed, len(there))))[back]
@@ -143,7 +143,8 @@ def _read_wanted(images: Images, pool: _Pool) -> np.ndarray:
         stop = min(start + pool.block_rows, len(images))
         chosen = np.flatnonzero(pool.wanted[read : read + stop - start])
         if len(chosen):
-            parts.append(images.pick(start + chosen))
+            rows, is_stored = start + chosen, isinstance(images, StoredImages)
+            parts.append(images.pick(rows) if is_stored else images[rows])
         read += stop - start
     found = np.concatenate(parts)
     return found[np.argsort(pool.places[pool.wanted])]

@@ -156,6 +156,8 @@ class Team:
         try:
             yield
         except LOST as error:
+            if self.workers == 1:
+                raise
             kind = type(error).__name__.removesuffix("Error")
             raise VaeError(
                 f"--distribute: another worker is lost or can't be reached ({kind});"
