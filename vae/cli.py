@@ -24,11 +24,11 @@ COMMANDS = {  # name -> what it is for, and the classes that list its options
         (config.TrainConfig, config.ModelConfig, config.TrainArguments),
     ),
     "sample": (
-        "draw walks through the latent space",
+        "draw walks through the latent space, and films of them",
         (config.ModelChecks, config.SampleConfig, config.SampleArguments),
     ),
     "reconstruct": (
-        "turn a folder of face crops into the actor",
+        "turn faces, in folders and films, into the actor",
         (config.ModelChecks, config.ReconstructConfig, config.ReconstructArguments),
     ),
     "prepare": (

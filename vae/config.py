@@ -79,6 +79,10 @@ _LAYOUT = "which axis is which, for a file that is not square"
 _CHECKED = "checked against the model"
 _MODEL = "model directory, as train wrote it"
 _OVERWRITE = "replace pictures that are already there"
+_DIRECTION = (
+    "add what the pictures of TO have and those of FROM have not, each a folder or a"
+    " file; or give the name of a direction that sample kept; give it last"
+)
 _OWN_SIZE = f"their own if they agree, else {FALLBACK_SIDE}"
 
 
@@ -258,15 +262,13 @@ class SampleArguments:
 
     input: str = _argument(_MODEL)
     images: list | None = _files(
-        "IMAGE", "folders and pictures of the actor, at least two, to walk through"
+        "IMAGE", "folders and pictures to walk through, two or more; give it last"
     )
     latents: str | None = _file(
         "FILE.npz", "decode its z_mean, as reconstruct --latents stores it"
     )
     constant_speed: bool = _flag("space steps by equal change of the picture")
-    direction: list | None = _files(
-        "FROM TO", "add what one folder has and the other has not; or a kept name"
-    )
+    direction: list | None = _files(("FROM", "TO"), _DIRECTION)
     save_direction: str | None = _file("NAME", "keep --direction in the model")
     film: str | None = _file(
         "FILE", "write a film instead of pictures: .mp4 .mov .webm .gif .webp .png"
@@ -309,9 +311,7 @@ class ReconstructArguments:
         "DIR", "with --faces: also write what --paste lays over, for a compositor"
     )
     each: bool = _flag("each folder in the input is another person")
-    direction: list | None = _files(
-        "FROM TO", "add what one folder has and the other has not; or a kept name"
-    )
+    direction: list | None = _files(("FROM", "TO"), _DIRECTION)
     neutral: str | None = _file(
         "IMAGE",
         "the stranger at rest, for --align relative",

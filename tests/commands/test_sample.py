@@ -182,6 +182,12 @@ WRONG = {
     " at most 64 letters, digits, - and _ expected",
     "--film a.avi": "--film: a.avi found, a name that ends in one of .mp4 .mov .webm"
     " .gif .webp .png expected",
+    "--walk grid --steps 3": "--steps: found with --walk grid, where it changes"
+    " nothing; leave it out",
+    "--latents a.npz --walk loop": "--walk: found with --latents, where it changes"
+    " nothing; leave it out",
+    "--strength 2": "--strength: found with no --direction, where it changes nothing;"
+    " leave it out",
     "--walks 1 --walk grid --count 0": "--count: 0 found, 1 to 1000000 expected",
     "--temperature -1": "--temperature: -1.0 found, 0.0 to 10.0 expected",
     "--latents no.npz": "--latents: no.npz: can't be read (FileNotFoundError), codes as"

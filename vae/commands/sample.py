@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 
 from vae.checkpoint.model_files import open_model
-from vae.config import ModelChecks, ReconstructConfig, SampleConfig
+from vae.config import ModelChecks, ReconstructConfig, SampleConfig, option_name
 from vae.errors import RefusedError, StoppedError
 from vae.files import (
     plan_outputs,
@@ -51,6 +51,14 @@ SHEET_NAME = "walks.png"
 SHEET_WALKS = 30  # rows of the sheet, at most
 SHEET_STEPS = 20  # pictures of a row, at most
 MAX_PICTURES = 1_000_000
+UNUSED = {  # what a walk has no use for
+    "random": ("count", "path"),
+    "loop": ("count", "path"),
+    "images": ("walks", "count", "prior", "temperature", "seed"),
+    "grid": ("walks", "steps", "path"),
+    "traverse": ("count", "path", "seed"),
+    "latents": ("walk", "walks", "steps", "count", "path", "prior", "temperature"),
+}
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,7 @@ def _check_options(args, config):
             f"--walks: {config.walks} of {config.steps} steps found, at most"
             f" {MAX_PICTURES} pictures expected"
         )
+    _check_use(args, config)
     given, wanted = args.images is not None, config.walk == "images"
     if given != wanted and not args.latents:
         found = f"--walk {config.walk}" if given else "no --images"
@@ -124,6 +133,21 @@ def _check_options(args, config):
             raise RefusedError("--save-direction: found without --direction FROM TO")
     if args.film is not None:
         check_film("--film", args.film)
+
+
+def _check_use(args, config):
+    """Refuses options that were given and would change nothing."""
+    kind = "latents" if args.latents is not None else config.walk
+    reason = "--latents" if args.latents is not None else f"--walk {config.walk}"
+    unused = [(name, reason) for name in UNUSED[kind]]
+    unused += [("strength", "no --direction")] * (args.direction is None)
+    unused += [("fps", "no --film")] * (args.film is None)
+    for name, found in unused:
+        if name in vars(args):
+            raise RefusedError(
+                f"{option_name(name)}: found with {found}, where it changes nothing;"
+                " leave it out"
+            )
 
 
 def _plan(args, config, model):
