@@ -3,6 +3,7 @@
 import os
 import signal
 from fractions import Fraction
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -172,3 +173,29 @@ def test_the_layout_of_a_data_file_is_told(tmp_path, run_cli):
     status, _, err = run_cli("reconstruct", model, tmp_path / "a.h5", out)
     assert status == 0 and "--layout: images of 20 x 16 are read as 20 wide" in err
     assert read_folder(out).shape == (9, 16, 20, 3)
+
+
+def test_a_video_that_was_cut_short_is_used_and_listed(model, tmp_path, run_cli):
+    pytest.importorskip("av")
+    noise = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), np.uint8)
+    clip, film = tmp_path / "clip.avi", tmp_path / "film.gif"
+    write_video(clip, noise, "png", "rgb24", {"pred": "none"})
+    content = clip.read_bytes()
+    clip.write_bytes(content[: len(content) // 2])
+    status, out, err = run_cli("reconstruct", model, clip, film)
+    with Image.open(film) as found:
+        count = found.n_frames
+    assert status == 1 and 20 < count < 40
+    assert out.startswith(f"{count} of {count} frames in {film}\n")
+    assert f"{clip}: {count} of 60 frames found, the file is cut short\n" in err
+
+
+def test_times_that_go_back_or_are_missing_are_mended(monkeypatch):
+    video = pytest.importorskip("vae.data.video")
+    frames = [SimpleNamespace(pts=pts, duration=2) for pts in (4, 6, 6, None, 3, 20)]
+    source = object.__new__(video.VideoSource)
+    source.tick, source._rate = Fraction(1, 50), 25
+    units = [([*enumerate(frames)], None)]
+    monkeypatch.setattr(source, "units", lambda target: iter(units), raising=False)
+    found = [start for start, *_ in source.frames()]
+    assert found == [4, 6, 8, 10, 12, 20]
