@@ -78,6 +78,19 @@ def test_webp_holds_the_frames_and_their_times(tmp_path):
             assert abs(shown - end * 1000 / 60) <= 0.5 + 1e-6
 
 
+@pytest.mark.parametrize("name, finest", [("a.gif", 10), ("a.webp", 1), ("a.png", 0.1)])
+def test_what_rounding_takes_it_gives_back(name, finest, tmp_path):
+    frames = [Frame(image, at, 1) for at, image in enumerate(make_faces(60, 16, 16))]
+    write_film(tmp_path / name, frames, Fraction(1001, 70_000))  # 14.3 ms
+    shown = 0
+    with Image.open(tmp_path / name) as film:
+        for number in range(film.n_frames):
+            film.seek(number)
+            film.load()
+            shown += film.info["duration"]
+            assert abs(shown - (number + 1) * 14.3) <= finest / 2 + 1e-6
+
+
 @pytest.mark.parametrize("name", [*VIDEOS, *ANIMATIONS])
 def test_the_same_frames_give_the_same_bytes(name, tmp_path):
     need_av(name)
