@@ -32,7 +32,7 @@ from vae.config import (
 )
 from vae.data.arrays import load_images, spread_images
 from vae.data.hdf5 import count_held_out
-from vae.data.shards import open_images, show_files
+from vae.data.shards import find_files, open_images, show_files
 from vae.errors import RefusedError
 from vae.files import find_writable_folder, printable
 from vae.images.pixels import show_channels
@@ -189,7 +189,7 @@ def _check_output(args, warn):
 def _keep_inputs(args):
     """Refuses to clear a model directory that the data is in."""
     folder = os.path.join(os.path.realpath(args.output), "")
-    for path in filter(None, [args.input, args.validation]):
+    for path in filter(None, [*find_files(args.inputs), args.validation]):
         if os.path.realpath(path).startswith(folder):
             raise RefusedError(
                 f"--overwrite: {printable(path)} lies in {printable(args.output)},"
