@@ -165,7 +165,7 @@ def test_version_is_that_of_the_package(run_cli):
 WRONG = {
     "": "the following arguments are required: COMMAND",
     "draw": "argument COMMAND: invalid choice: 'draw'",
-    "train in": "the following arguments are required: output",
+    "train in": "the following arguments are required: MODEL",
     "sample --walk 3 model": "argument --walk: invalid choice: '3'",
     "sample --step 3 model": "unrecognized arguments: --step",
     "train --epoch 3 in out": "unrecognized arguments: --epoch",

@@ -18,29 +18,35 @@ from vae.files import printable
 from vae.terminal import secure_streams
 
 MAX_DIGITS = 40  # of a number; a longer one is a mistake, and not echoed
-COMMANDS = {  # name -> what it is for, and the classes that list its options
+COMMANDS = {  # name -> what it is for, an example, and the classes of its options
     "train": (
         "train a model on an HDF5 file of faces",
+        "train faces.h5 model/",
         (config.TrainConfig, config.ModelConfig, config.TrainArguments),
     ),
     "sample": (
         "draw walks through the latent space, and films of them",
+        "sample model/ --walk loop --film loop.gif",
         (config.ModelChecks, config.SampleConfig, config.SampleArguments),
     ),
     "reconstruct": (
         "turn faces, in folders and films, into the actor",
+        "reconstruct model/ crops/ results/",
         (config.ModelChecks, config.ReconstructConfig, config.ReconstructArguments),
     ),
     "prepare": (
         "make an HDF5 file that train reads",
+        "prepare crops/ faces.h5",
         (config.PrepareConfig, config.PrepareArguments),
     ),
     "evaluate": (
         "judge a model, or two, by images",
+        "evaluate model/ others.h5",
         (config.EvaluateConfig, config.EvaluateArguments),
     ),
     "export": (
         "write a model for other programs",
+        "export model/ served/ --format onnx",
         (config.ExportConfig, config.ExportArguments),
     ),
 }
@@ -99,14 +105,32 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=_Parser
     )
-    for name, (text, kinds) in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
-        for item in (item for kind in kinds for item in fields(kind)):
+    for name, (text, example, kinds) in COMMANDS.items():
+        about = {"description": text, "epilog": f"example: python vae.py {example}"}
+        command = commands.add_parser(name, help=text, **about)
+        groups = {}  # heading -> group; no two kinds share options
+        for item, heading in _list_items(kinds):
             if item.metadata.get("is_argument"):
                 _add_argument(command, item)
             elif item.metadata["help"]:
-                _add_option(command, item)
+                group = groups.get(heading) or command.add_argument_group(heading)
+                groups[heading] = group
+                _add_option(group, item)
+        command.usage = _shorten_usage(command)
     return parser
+
+
+def _list_items(kinds):
+    """Yields (field, heading of its class) of the fields that list options."""
+    return ((item, kind.heading) for kind in kinds for item in fields(kind))
+
+
+def _shorten_usage(parser):
+    """Returns the usage without the options, which are told below it."""
+    words = [parser.prog, "[options]"]
+    for item in parser._get_positional_actions():
+        words += [item.metavar] + [f"[{item.metavar} ...]"] * (item.nargs == "+")
+    return " ".join(words)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,7 +8,7 @@ list of fields with one set of limits.
 
 import math
 from dataclasses import Field, asdict, dataclass, field, fields
-from typing import Self, get_args
+from typing import ClassVar, Self, get_args
 
 from vae.errors import RefusedError
 
@@ -152,6 +152,8 @@ class _Config:
 class ModelConfig(_Config):
     """The network: enough to rebuild it, so that weights need nothing but arrays."""
 
+    heading: ClassVar = "network"
+
     width: int = _option(64, None, MIN_SIDE, MAX_SIDE)  # pixels
     height: int = _option(64, None, MIN_SIDE, MAX_SIDE)  # pixels
     channels: int = _option(3, None, 1, 3)  # 3: RGB, 1: gray
@@ -162,6 +164,8 @@ class ModelConfig(_Config):
 @dataclass(frozen=True)
 class TrainConfig(_Config):
     """How the network is trained and on which part of the file."""
+
+    heading: ClassVar = "training"
 
     hdf5_dataset_name: str = _option("data", _DATASET, metavar="NAME")
     layout: str = _option("auto", _LAYOUT, choices=LAYOUTS)
@@ -195,13 +199,15 @@ CHANGEABLE_ON_RESUME = frozenset({"epochs", "patience", "checkpoint_minutes"})
 class TrainArguments:
     """What `train` is told besides: files, and what to do with those that are there."""
 
+    heading: ClassVar = "files"
+
     inputs: list = _argument(
         "HDF5 file, N x width x height x 3 (or 1); several, or a pattern in quotation"
         " marks, are one set",
-        metavar="input",
+        metavar="DATA",
         nargs="+",
     )
-    output: str = _argument("model directory to write")
+    output: str = _argument("model directory to write", metavar="MODEL")
     input_width: int | None = _size("width", "resize to it", "the file's own")
     input_height: int | None = _size("height", "resize to it", "the file's own")
     validation: str | None = _file("FILE", "hold out this HDF5 file instead")
@@ -220,6 +226,8 @@ class TrainArguments:
 class ModelChecks(_Config):
     """The published options that a self-describing model makes unnecessary."""
 
+    heading: ClassVar = "checks, which the model makes unnecessary"
+
     latent_dim: int | None = _option(None, _CHECKED, shown="the model's")
     input_width: int | None = _size("width", _CHECKED, "the model's")
     input_height: int | None = _size("height", _CHECKED, "the model's")
@@ -228,6 +236,8 @@ class ModelChecks(_Config):
 @dataclass(frozen=True)
 class SampleConfig(_Config):
     """Which pictures `sample` draws, how many of them, and where they go."""
+
+    heading: ClassVar = "pictures"
 
     walk: str = _option(
         "random",
@@ -260,7 +270,9 @@ class SampleConfig(_Config):
 class SampleArguments:
     """What `sample` is told besides."""
 
-    input: str = _argument(_MODEL)
+    heading: ClassVar = "files"
+
+    input: str = _argument(_MODEL, metavar="MODEL")
     images: list | None = _files(
         "IMAGE", "folders and pictures to walk through, two or more; give it last"
     )
@@ -281,6 +293,8 @@ class SampleArguments:
 class ReconstructConfig(_Config):
     """How the crops of a person who is not the actor become the actor's."""
 
+    heading: ClassVar = "expression"
+
     align: str = _option(
         "auto", "map a stranger to the actor; auto: if it is one", choices=ALIGNMENTS
     )
@@ -298,12 +312,16 @@ class ReconstructConfig(_Config):
 class ReconstructArguments:
     """What `reconstruct` is told besides."""
 
-    input: str = _argument(_MODEL)
+    heading: ClassVar = "files and faces"
+
+    input: str = _argument(_MODEL, metavar="MODEL")
     inputdir: str = _argument(
-        "folder of crops, searched recursively; one crop; video of crops; or HDF5 file"
+        "folder of crops, searched recursively; one crop; video of crops; or HDF5 file",
+        metavar="CROPS",
     )
     output: str = _argument(
-        "folder for the reconstructions, or a film: .mp4 .mov .webm .gif .webp .png"
+        "folder for the reconstructions, or a film: .mp4 .mov .webm .gif .webp .png",
+        metavar="OUTPUT",
     )
     faces: bool = _flag("find the largest face of each picture, and cut it out upright")
     paste: bool = _flag("with --faces: put the actor's face back into the picture")
@@ -328,6 +346,8 @@ class ReconstructArguments:
 class PrepareConfig(_Config):
     """How pictures become a data file, and which of them look bad."""
 
+    heading: ClassVar = "images"
+
     fit: str = _option("crop", "how an image of another shape gets it", choices=FITS)
     every: int = _option(1, "take one of so many frames of a video", 1, 1_000_000)
     min_confidence: float = _option(0.0, "skip OpenFace crops below it", 0.0, 1.0)
@@ -351,10 +371,12 @@ class PrepareConfig(_Config):
 class PrepareArguments:
     """What `prepare` is told besides."""
 
+    heading: ClassVar = "files and faces"
+
     inputs: list = _argument(
-        "folder of crops, image, video or HDF5 file", metavar="input", nargs="+"
+        "folder of crops, image, video or HDF5 file", metavar="INPUT", nargs="+"
     )
-    output: str = _argument("HDF5 file to write")
+    output: str = _argument("HDF5 file to write", metavar="DATA")
     face: int | None = _option(
         None, "of several people's OpenFace crops, the face to take", shown="all"
     )
@@ -384,6 +406,8 @@ class PrepareArguments:
 class EvaluateConfig(_Config):
     """How a model is judged."""
 
+    heading: ClassVar = "images"
+
     hdf5_dataset_name: str = _option("data", _DATASET, metavar="NAME")
     layout: str = _option("auto", _LAYOUT, choices=LAYOUTS)
     samples: int = _option(64, "codes drawn an image, for the likelihood", 1, 1_000_000)
@@ -393,12 +417,16 @@ class EvaluateConfig(_Config):
 class EvaluateArguments:
     """What `evaluate` is told besides."""
 
+    heading: ClassVar = "files"
+
     models: list = _argument(
         "model directory, as train wrote it; give two to compare them",
-        metavar="model",
+        metavar="MODEL",
         nargs="+",
     )
-    data: str = _argument("HDF5 file or folder of crops, in order of time")
+    data: str = _argument(
+        "HDF5 file or folder of crops, in order of time", metavar="IMAGES"
+    )
     actor: str | None = _file(
         "FILE.h5", "compare what the model draws with the file it learnt"
     )
@@ -414,6 +442,8 @@ class EvaluateArguments:
 class ExportConfig(_Config):
     """In which form a model leaves."""
 
+    heading: ClassVar = "kind"
+
     format: str = _option("saved-model", "of what is written", choices=tuple(EXPORTS))
 
 
@@ -421,6 +451,10 @@ class ExportConfig(_Config):
 class ExportArguments:
     """What `export` is told besides."""
 
-    input: str = _argument(_MODEL)
-    output: str = _argument("folder to write; a SavedModel gets the next number in it")
+    heading: ClassVar = "files"
+
+    input: str = _argument(_MODEL, metavar="MODEL")
+    output: str = _argument(
+        "folder to write; a SavedModel gets the next number in it", metavar="DIR"
+    )
     overwrite: bool = _flag("replace files that are already there")

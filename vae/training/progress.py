@@ -11,6 +11,8 @@ from vae.files import printable
 PARTS = ("loss", "reconstruction_loss", "kl_loss")
 _COLUMNS = {"epoch", "step", "learning_rate", *PARTS, "seconds"}
 _HELD_OUT_COLUMNS = {f"val_{name}" for name in (*PARTS, "psnr")}
+# Of 80 columns, two dozen are left for the bar.
+BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 COUNTERS = ("step", "epoch", "step_in_epoch", "best_epoch")
 MAX_THREADS = 1024
 MAX_COUNT = 2**53  # JSON has whole numbers that no float can hold
@@ -127,6 +129,16 @@ def _check_numbers(name: str, values: Any) -> None:
 
 def _bad(name: str, found: Any, expected: Any) -> RefusedError:
     return RefusedError(f"progress: {name} {found!r:.80} found, {expected} expected")
+
+
+def describe_epoch(row: dict[str, float], epochs: int, improved: bool) -> str:
+    """Returns the line that tells of an epoch, within 80 columns."""
+    line = f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.1f}"
+    line += f" (KL {row['kl_loss']:.1f})"
+    if "val_psnr" in row:
+        line += f"  held-out {row['val_loss']:.1f}, {row['val_psnr']:.2f} dB"
+        line += "  best" if improved else ""
+    return line
 
 
 def read_state(

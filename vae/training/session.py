@@ -21,7 +21,7 @@ from vae.terminal import STOPS, progress_bar, signals_to
 from vae.training.cluster import Cluster
 from vae.training.distribution import describe_devices, form_team
 from vae.training.events import EventLog
-from vae.training.progress import Arithmetic, Progress
+from vae.training.progress import BAR, Arithmetic, Progress, describe_epoch
 from vae.training.recorder import Recorder
 from vae.training.trainer import (
     Images,
@@ -122,7 +122,7 @@ class Session:
         if self._events:
             self._events.begin(self.progress)
         total = self.trainer.batches * self.config.epochs
-        steps = {"initial": self.progress.step, "unit": "step", "delay": 0}
+        steps = {"initial": self.progress.step, "bar_format": BAR, "delay": 0}
         with signals_to(self._on_signal), progress_bar(total, None, **steps) as bar:
             self._bar = bar
             self._train()
@@ -183,9 +183,9 @@ class Session:
         self.progress.seconds = now - self._started
         if self._events:
             self._events.on_step(self.progress, losses, now - self._step_began)
-        shown = f"loss {losses['loss']:.0f} kl {losses['kl_loss']:.1f}"
+        shown = f"KL {losses['kl_loss']:.1f}"
         if self._decibel is not None:
-            shown += f" held-out {self._decibel:.2f} dB"
+            shown += f", {self._decibel:.2f} dB"
         epoch = self.progress.epoch + 1
         self._bar.set_description(f"epoch {epoch}/{self.config.epochs}", refresh=False)
         self._bar.set_postfix_str(shown, refresh=False)
@@ -203,14 +203,7 @@ class Session:
         if improved:
             self.recorder.keep_best()
         epochs = self.config.epochs
-        line = (
-            f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.1f} = reconstruction"
-            f" {row['reconstruction_loss']:.1f} + KL {row['kl_loss']:.1f}"
-        )
-        if self._decibel is not None:
-            line += f"  held-out {row['val_loss']:.1f}, {self._decibel:.2f} dB"
-            line += "  best" if improved else ""
-        self._say(line)
+        self._say(describe_epoch(row, epochs, improved))
         self.recorder.write_history(self.progress)
         due = row["epoch"] % max(1, epochs // PREVIEWS) == 0 or row["epoch"] == epochs
         preview = None
