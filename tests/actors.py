@@ -9,7 +9,7 @@ from vae.config import ModelConfig
 from vae.images.pixels import measure_pixels
 from vae.model.architecture import shape_arrays
 from vae.model.inference import Actor
-from vae.model.latent import LatentStatistics, summarise_codes
+from vae.model.latent import LatentStatistics, no_measures, summarise_codes
 from vae.strangers.features import FEATURES
 
 PLAIN = {  # latent statistics of three numbers that tell nothing
@@ -20,6 +20,7 @@ PLAIN = {  # latent statistics of three numbers that tell nothing
     "reader": np.zeros((FEATURES, 3), np.float32),
     "blink": np.zeros((2, 3), np.float32),
     "mouth_share": np.zeros(1, np.float32),
+    **no_measures(3),
 }
 MIXTURE = {  # what such statistics may hold besides
     "mixture_weights": np.array([0.25, 0.75], np.float32),
@@ -57,6 +58,7 @@ def write_model(folder, width=16, height=16, latent_dim=3, seed=0, picture=None)
         "reader": rng.normal(0, 0.1, (FEATURES, latent_dim)).astype("f4"),
         "blink": np.zeros((2, latent_dim), "f4"),
         "mouth_share": np.zeros(1, "f4"),
+        **no_measures(latent_dim),
     }
     codes = summarise_codes(actor.encode(np.repeat(faces, 2, 0))[0] * 3)
     metadata = {"schema": SCHEMA, "model": config.to_dict(), "finished": True}

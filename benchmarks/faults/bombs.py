@@ -32,7 +32,7 @@ from vae.checkpoint.model_files import write_model_files  # noqa: E402
 from vae.checkpoint.storage import pack_arrays  # noqa: E402
 from vae.config import ModelConfig  # noqa: E402
 from vae.model.architecture import shape_arrays  # noqa: E402
-from vae.model.latent import LatentStatistics  # noqa: E402
+from vae.model.latent import LatentStatistics, no_measures  # noqa: E402
 from vae.strangers.features import FEATURES  # noqa: E402
 
 RUN = """
@@ -330,6 +330,7 @@ def model(weights=None, text=None):
             reader=np.zeros((FEATURES, size), "f4"),
             blink=np.zeros((2, size), "f4"),
             mouth_share=np.zeros(1, "f4"),
+            **no_measures(size),
         )
         contents = {
             "weights.h5": weights or pack_arrays(arrays),

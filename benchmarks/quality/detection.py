@@ -21,14 +21,14 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from vae.preparation.faces import (  # noqa: E402  # noqa: E402
+from vae.images.networks import (  # noqa: E402
     CROP_SIDE,
     EYES,
-    FaceDetector,
     find_similarity,
     is_installed,
     move_points,
 )
+from vae.preparation.faces import FaceDetector  # noqa: E402
 
 PEOPLE = ("actor", "actor_2", "drivers/a", "drivers/b", "drivers/c")
 CORNERS = [[33, 133], [362, 263]]  # of both eyes, in `landmarks`

@@ -1,9 +1,10 @@
 """Expression transfer to actors from people they never saw: the table, end to end.
 
-    python benchmarks/quality/strangers.py --detector PYTHON
+    python benchmarks/quality/strangers.py --mesh PYTHON --dlib PYTHON
 
 Trains on both actors of the shared data with default settings at 64x64, turns every
-driver into them with each alignment, and scores the pictures with the shared tool,
+driver and the other actor into them with each alignment, and scores the pictures with
+the shared tool. It counts what can be read of both people, and has two rulers, each of
 which needs an environment of its own (it says which; PYTHON is the one in it). Then the
 same on drawn people, whose true parameters are known; that part needs no shared data.
 Models and pictures that are already in --folder are used again.
@@ -29,8 +30,11 @@ from examples.reading import correlate, fit_reader  # noqa: E402
 from vae.config import ALIGNMENTS  # noqa: E402
 
 ACTORS = ("actor", "actor_2")
-DRIVERS = ("drivers/a", "drivers/b", "drivers/c")
+DRIVERS = tuple(f"drivers/{name}" for name in "abcde")
+PAIRS = [(a, d) for a in ACTORS for d in (*DRIVERS, *ACTORS) if a != d]
 METHODS = [name for name in ALIGNMENTS if name != "register"]  # auto registers them
+SHOWN = {"mesh": ("mean", "slope", "jitter")}
+SHOWN["dlib"] = (*SHOWN["mesh"], "identity")
 SIDE = ("--input-width", "64", "--input-height", "64")
 DRAWN_FRAMES, DRAWN_STRANGERS = 1500, (1, 2, 3, 4, 5)
 
@@ -39,25 +43,27 @@ def main():
     """Prints the table of the shared data, where it is, and that of drawn people."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
-    parser.add_argument("--detector", help="python with the shared tool's packages")
+    for ruler in ("mesh", "dlib"):
+        parser.add_argument(f"--{ruler}", help="python with that ruler's packages")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--folder", type=Path, help="where to keep models and pictures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        if options.detector and options.shared.is_dir():
+        rulers = {name: getattr(options, name) for name in ("mesh", "dlib")}
+        rulers = {name: python for name, python in rulers.items() if python}
+        if rulers and options.shared.is_dir():
             for seed in options.seeds:
-                score_shared(options.shared, options.detector, folder, seed)
+                score_shared(options.shared, rulers, folder, seed)
         else:
-            print("shared data: left out (needs --shared and --detector)")
+            print("shared data: left out (needs --shared, and --mesh or --dlib)")
         for seed in options.seeds:
             score_drawn(folder, seed)
 
 
-def score_shared(shared, detector, folder, seed):
-    """Prints the scores of every driver with every alignment, for one seed."""
-    scores = {}
+def score_shared(shared, rulers, folder, seed):
+    """Prints the scores of every pair with every alignment, for one seed."""
     for actor in ACTORS:
         model = folder / f"{actor}-{seed}"
         if not model.exists():
@@ -65,37 +71,43 @@ def score_shared(shared, detector, folder, seed):
             run_tool("train", "--seed", seed, *SIDE, data, model)
         best = json.loads((model / "metadata.json").read_text())["best"]
         print(f"{actor}, seed {seed}: held-out {best['val_psnr']:.2f} dB")
-        for method in METHODS:
-            for driver in DRIVERS:
-                case = shared, detector, folder, model, driver, method
-                scores[actor, driver, method] = score_driver(*case)
-        own = score_driver(shared, detector, folder, model, actor, "auto")
-        print(f"{actor}, seed {seed}: own frames {own:.3f}", flush=True)
-    print(f"| seed {seed} | actor a b c | actor_2 a b c | mean | lowest |")
     for method in METHODS:
-        row = [scores[a, d, method] for a in ACTORS for d in DRIVERS]
-        cells = " ".join(f"{score:.2f}" for score in row[:3])
-        others = " ".join(f"{score:.2f}" for score in row[3:])
-        print(
-            f"| {method} | {cells} | {others} | {np.mean(row):.3f} | {min(row):.2f} |"
-        )
+        for actor, driver in PAIRS:
+            model = folder / f"{actor}-{seed}"
+            turn_into(shared, folder, model, driver, method)
+    for ruler, python in rulers.items():
+        print(f"| seed {seed}, {ruler} | {' | '.join(map('-'.join, PAIRS))} | mean |")
+        for method in METHODS:
+            found = []
+            for actor, driver in PAIRS:
+                pictures = folder / "pictures" / f"{actor}-{seed}" / method / driver
+                data = [shared / "data" / f"{who}.h5" for who in (actor, driver)]
+                found.append(score(shared, ruler, python, *data, pictures))
+            cells = " | ".join(f"{each['mean']:.2f}" for each in found)
+            means = {key: np.mean([x[key] for x in found]) for key in SHOWN[ruler]}
+            shown = ", ".join(f"{key} {mean:.3f}" for key, mean in means.items())
+            print(f"| {method} | {cells} | {shown} |", flush=True)
 
 
-def score_driver(shared, detector, folder, model, driver, method):
-    """Returns the shared tool's score of one driver, turned into one actor."""
-    data = shared / "data" / f"{driver}.h5"
+def turn_into(shared, folder, model, driver, method):
+    """Writes the pictures of one driver as one actor, unless they are there."""
     crops = folder / "crops" / driver
     if not crops.exists():
         crops.mkdir(parents=True)
+        data = shared / "data" / f"{driver}.h5"
         unpack = shared / "tools" / "unpack.py"
         subprocess.run([sys.executable, unpack, data, crops], check=True)
     output = folder / "pictures" / model.name / method / driver
     if not output.exists():
         run_tool("reconstruct", "--align", method, model, crops, output)
-    tool = shared / "tools" / "expression.py"
-    command = [detector, tool, data, output, "--json"]
+
+
+def score(shared, ruler, python, actor, driver, pictures):
+    """Returns what the shared tool says of one driver's pictures as one actor."""
+    tool = shared / "tools" / "transfer.py"
+    command = [python, tool, actor, driver, pictures, "--ruler", ruler, "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)["mean"]
+    return json.loads(done.stdout)
 
 
 def score_drawn(folder, seed):

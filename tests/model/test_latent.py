@@ -19,6 +19,7 @@ from vae.model.latent import (
     describe_collapse,
     fit_mixture,
     load_statistics,
+    no_measures,
     summarise_codes,
 )
 from vae.strangers.features import FEATURES
@@ -36,6 +37,7 @@ def random_statistics(count=500, latent_dim=6, seed=0):
 def describe(codes):
     """Returns the statistics of codes, with a reader of nothing."""
     rest = {name: PLAIN[name] for name in ("reader", "blink", "mouth_share")}
+    rest |= no_measures(np.shape(codes)[1])
     return LatentStatistics(**summarise_codes(codes), **rest)
 
 
@@ -67,14 +69,24 @@ def test_far_codes_do_not_lose_their_deviation():
 def test_statistics_come_back_as_they_were(tmp_path):
     reader = np.arange(FEATURES * 6, dtype="f4").reshape(FEATURES, 6)
     blink = np.arange(12, dtype="f4").reshape(2, 6)
-    share = np.full(1, 0.25, "f4")
-    statistics = replace(
-        random_statistics(), reader=reader, blink=blink, mouth_share=share
-    )
+    rest = {
+        "mouth_share": np.full(1, 0.25, "f4"),
+        "effect": np.arange(12, dtype="f4").reshape(6, 2),
+        "gain": np.arange(12, dtype="f4").reshape(2, 6),
+        "span": np.arange(10, dtype="f4").reshape(5, 2),
+    }
+    statistics = replace(random_statistics(), reader=reader, blink=blink, **rest)
     (tmp_path / "a.npz").write_bytes(statistics.pack())
     found = load_statistics(tmp_path / "a.npz", 6)
     for name in PLAIN:
         np.testing.assert_array_equal(getattr(found, name), getattr(statistics, name))
+
+
+def test_statistics_of_older_models_have_no_measures(tmp_path):
+    (tmp_path / "a.npz").write_bytes(npz(effect=None, gain=None, span=None))
+    found = load_statistics(tmp_path / "a.npz", 3)
+    assert found.effect.shape == (3, 0) and found.gain.shape == (0, 3)
+    assert found.span.shape == (5, 0)
 
 
 def npz(**changes):
@@ -121,6 +133,8 @@ def test_missing_statistics_are_refused(tmp_path):
         load_statistics(tmp_path / "a.npz", 3)
 
 
+MEASURED = PLAIN | {"effect": np.ones((3, 2)), "gain": np.ones((2, 3))}
+MEASURED |= {"span": np.ones((5, 2))}
 BAD_ARRAYS = {
     "mean": np.zeros(4),
     "std": np.zeros((3, 1)),
@@ -128,19 +142,30 @@ BAD_ARRAYS = {
     "neutral": np.zeros(3, int),
     "blink": np.zeros(3),
     "mouth_share": np.zeros(3),
+    "effect": np.zeros((2, 4)),
+    "gain": np.zeros((4, 2)),
+    "span": np.zeros((4, 4)),
 }
 
 
 @pytest.mark.parametrize("name", BAD_ARRAYS)
 def test_statistics_of_another_form_are_refused(name, tmp_path):
     path = tmp_path / "a.npz"
-    message = rf"^{path}: {name} is not \((2, )?[13],?( 3)?\) finite numbers$"
-    with_nan = PLAIN[name].copy()
+    message = rf"^{path}: {name} is not \(([235F], )?[13F],?( 3)?\) finite numbers$"
+    good = MEASURED[name]
+    with_nan = good.copy()
     with_nan[0] = np.nan
-    for array in (BAD_ARRAYS[name], with_nan, PLAIN[name] + 1j):
+    for array in (BAD_ARRAYS[name], with_nan, good + 1j):
         path.write_bytes(npz(**{name: array}))
         with pytest.raises(VaeError, match=message):
             load_statistics(path, 3)
+
+
+@pytest.mark.parametrize("name", ["effect", "gain", "span"])
+def test_statistics_of_unlike_numbers_of_measures_are_refused(name, tmp_path):
+    (tmp_path / "a.npz").write_bytes(npz(**{name: MEASURED[name]}))
+    with pytest.raises(VaeError, match=r"a.npz: effect, gain and span of \[0, 2\] "):
+        load_statistics(tmp_path / "a.npz", 3)
 
 
 def test_statistics_that_unpack_to_gigabytes_are_refused(tmp_path, monkeypatch):

@@ -17,8 +17,9 @@ from examples.people import make_identity
 from examples.performance import perform
 from tests.drawing import make_faces
 from tests.files import ROOT, files_below, load, write_crops, write_video
+from vae.images.networks import EYES, is_installed
 from vae.preparation import faces, pipeline
-from vae.preparation.faces import EYES, Face
+from vae.preparation.faces import Face
 
 OUTLINE = np.array([[-0.5, -1], [1.5, -1], [1.5, 1.5], [-0.5, 1.5]])  # in eye distances
 
@@ -196,9 +197,7 @@ def test_requests_that_can_not_work_are_refused(tmp_path, monkeypatch, run_cli):
     assert not output.exists()
 
 
-needs_extra = pytest.mark.skipif(
-    not faces.is_installed(), reason="needs the extra faces"
-)
+needs_extra = pytest.mark.skipif(not is_installed(), reason="needs the extra faces")
 
 
 def paste_drawn(frame, middle, side, angle, identity=0):

@@ -11,15 +11,8 @@ from examples.scene import HEAD, film_scene
 from tests.actors import write_model
 from tests.films import read_frames, read_sound, read_times
 from tests.reconstruction.test_session import read_film
-from vae.preparation.faces import (
-    EYES,
-    Face,
-    FaceDetector,
-    find_similarity,
-    invert,
-    is_installed,
-    move_points,
-)
+from vae.images.networks import EYES, find_similarity, invert, is_installed, move_points
+from vae.preparation.faces import Face, FaceDetector
 from vae.reconstruction.compositing import Compositor, Patch, lay, smooth_path
 
 SIDE, FRAMES = 64, 24

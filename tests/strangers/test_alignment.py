@@ -1,14 +1,18 @@
 """How a folder of a stranger's crops becomes codes of the actor; networks are fakes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vae.config import ReconstructConfig
 from vae.errors import RefusedError
 from vae.images.pixels import measure_pixels
-from vae.model.latent import LatentStatistics
-from vae.strangers.alignment import choose_method, find_codes, smooth_codes
+from vae.model.latent import LatentStatistics, no_measures
+from vae.strangers import alignment
+from vae.strangers.alignment import LoadedActor, choose_method, find_codes, smooth_codes
 from vae.strangers.features import FEATURES
+from vae.strangers.landmarks import NAMES
 
 RNG = np.random.default_rng(0)
 STATISTICS = LatentStatistics(
@@ -19,6 +23,7 @@ STATISTICS = LatentStatistics(
     reader=RNG.normal(size=(FEATURES, 2)).astype("f4"),
     blink=np.zeros((2, 2), "f4"),
     mouth_share=np.zeros(1, "f4"),
+    **no_measures(2),
 )
 
 
@@ -173,3 +178,55 @@ def test_smoothing_keeps_a_constant_and_calms_jitter():
         < np.abs(np.diff(jitter, axis=0)).mean() / 3
     )
     np.testing.assert_array_equal(smooth_codes(jitter, 0), jitter)
+
+
+def load_stranger_reader(monkeypatch, measures, installed=True, trained=True):
+    """Returns a `LoadedActor` of fakes; of measures only the first tells of codes."""
+    monkeypatch.setattr(alignment, "is_installed", lambda: installed)
+    monkeypatch.setattr(alignment, "measure_faces", lambda images: measures)
+    count, actor = len(NAMES), LoadedActor.__new__(LoadedActor)
+    effect = np.zeros((2, count))
+    effect[0, 0] = 1
+    arrays = {"effect": effect, "gain": effect.T, "span": np.ones((5, count))}
+    actor.network = FakeActor()
+    actor._statistics = replace(STATISTICS, **(arrays if trained else {}))
+    return actor
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "read by landmarks and edges"),
+        ({"installed": False}, "read by edges alone: landmarks, which read better, ne"),
+        ({"trained": False}, "read by edges alone: train found no landmarks in the ac"),
+    ],
+    ids=["landmarks", "no extra", "no landmarks in the film"],
+)
+def test_what_a_stranger_was_read_by_is_said_and_done(changes, line, monkeypatch):
+    measures = np.zeros((20, len(NAMES)))
+    measures[:, 0] = np.arange(20)
+    actor, images = (
+        load_stranger_reader(monkeypatch, measures, **changes),
+        flat_images(20),
+    )
+    z, lines = actor.align(images, ReconstructConfig("register"))
+    assert len(lines) == 1 and lines[0].startswith(line)
+    changed = not np.allclose(z, codes("register", images))
+    assert changed == (not changes)
+
+
+def test_crops_without_a_face_are_counted_or_tell_that_none_are_read(monkeypatch):
+    measures = np.zeros((20, len(NAMES)))
+    measures[3:5] = np.nan
+    actor, images = load_stranger_reader(monkeypatch, measures), flat_images(20)
+    _, [line] = actor.align(images, ReconstructConfig("register"))
+    assert line == "read by landmarks and edges; 2 of 20 by edges alone"
+    actor = load_stranger_reader(monkeypatch, measures[:0])
+    z, [line] = actor.align(images, ReconstructConfig("register"))
+    assert line.startswith("read by edges alone: no landmarks were found in")
+    np.testing.assert_array_equal(z, codes("register", images))
+
+
+def test_other_alignments_read_no_landmarks(monkeypatch):
+    actor = load_stranger_reader(monkeypatch, None)
+    assert actor.align(flat_images(20), ReconstructConfig("recentre"))[1] == []

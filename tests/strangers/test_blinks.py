@@ -6,7 +6,7 @@ import pytest
 from tests.actors import Stranger
 from vae.config import ReconstructConfig
 from vae.images.pixels import measure_pixels
-from vae.model.latent import LatentStatistics
+from vae.model.latent import LatentStatistics, no_measures
 from vae.strangers.alignment import find_codes
 from vae.strangers.blinks import MIN_CROPS, learn_blinks, separate_blinks, view
 from vae.strangers.features import EDGES, FEATURES, oriented_gradients
@@ -152,6 +152,7 @@ def read_codes(shut, reader, size=1.0):
         reader=reader,
         blink=np.array([[0.0, 3.0], [0.0, 0.0]], "f4"),
         mouth_share=np.zeros(1, "f4"),
+        **no_measures(2),
     )
     config = ReconstructConfig("register")
     return find_codes(Stranger(images), images, statistics, config)
@@ -188,7 +189,7 @@ class Film:
 
 @pytest.mark.tensorflow
 def test_training_learns_what_shut_eyes_do_to_codes():
-    from vae.strangers.reader import fit_reader
+    from vae.strangers.reader import ReaderFitter
     from vae.training.augment import augment_fully
 
     shut = blink()
@@ -196,7 +197,7 @@ def test_training_learns_what_shut_eyes_do_to_codes():
     film = Film(images)
     z, _ = film.encode(images)
     change = z[shut == 1].mean(0) - z[shut == 0].mean(0)
-    statistics = fit_reader(film, images, 0, augment_fully)
+    statistics = ReaderFitter(images, 0, augment_fully).fit(film)
     assert statistics.reader.shape == (FEATURES, 2)
     assert statistics.blink.shape == (2, 2)
     assert statistics.blink[0, 0] == pytest.approx(change[0], rel=0.3)

@@ -22,9 +22,9 @@ from vae.files import (
     refuse_existing,
     refuse_overlap,
 )
+from vae.images.networks import is_installed
 from vae.images.pixels import Target, show_size
 from vae.images.reading import EXTENSIONS
-from vae.preparation.faces import is_installed
 from vae.preparation.pipeline import BAD_KINDS, Pipeline
 
 HDF5_EXTENSIONS = (".h5", ".hdf5")

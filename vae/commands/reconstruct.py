@@ -17,8 +17,8 @@ from vae.files import (
     refuse_overlap,
 )
 from vae.images.films import SUFFIXES, check_film
+from vae.images.networks import is_installed
 from vae.images.reading import ImageError, read_image
-from vae.preparation.faces import is_installed
 from vae.reconstruction.footage import Footage
 from vae.reconstruction.session import PATCHES, Request, Session
 from vae.strangers.alignment import LoadedActor

@@ -234,9 +234,9 @@ def _find_codes(args, config, model, actor, series):
         return codes, rows
     if config.walk == "images":
         images = read_pictures(series.inputs, model)
-        z, reason = actor.align(images, ReconstructConfig())
-        if reason:
-            print(reason, file=sys.stderr)
+        z, lines = actor.align(images, ReconstructConfig())
+        for line in lines:
+            print(line, file=sys.stderr)
         walk = walk_through(z, config.path)
     else:
         closed = config.walk == "loop"

@@ -26,6 +26,11 @@ class LatentStatistics:
             `vae.strangers.reader.fit_ridge`.
         blink: (2, Z), what shut lids change the code by, and left ones shut further.
         mouth_share: (1,), share of a stranger's mouth to take out of what edges say.
+        effect: (Z, M), what codes, less their mean, change measures by, see
+            `vae.strangers.measures`; here and below M is 0 if none were taken.
+        gain: (M, Z), what is added to codes for a measure that is missing in them.
+        span: (5, M), of the measures: the average, the spread (the unit of the two
+            above), at rest, how far they go down from there and how far up.
         mixture_weights, mixture_means, mixture_covariance: (K,), (K, Z), (Z, Z), of a
             mixture of Gaussians fitted to the codes, see `fit_mixture`; None in models
             of version 1.0.
@@ -38,6 +43,9 @@ class LatentStatistics:
     reader: np.ndarray
     blink: np.ndarray
     mouth_share: np.ndarray
+    effect: np.ndarray
+    gain: np.ndarray
+    span: np.ndarray
     mixture_weights: np.ndarray | None = None
     mixture_means: np.ndarray | None = None
     mixture_covariance: np.ndarray | None = None
@@ -167,6 +175,9 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
         "reader": (..., latent_dim),
         "blink": (2, latent_dim),
         "mouth_share": (1,),
+        "effect": (latent_dim, ...),
+        "gain": (..., latent_dim),
+        "span": (5, ...),
     }
     mixture = {
         "mixture_weights": (...,),
@@ -180,7 +191,9 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
                 raise ValueError("too large")
             if not mixture.keys().isdisjoint(arrays.keys()):
                 shapes |= mixture
-            found = {name: arrays[name] for name in shapes}
+            found = no_measures(latent_dim)  # older models have none
+            needed = shapes.keys() - (found.keys() - set(arrays))
+            found |= {name: arrays[name] for name in needed}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise VaeError(
             f"{printable(path)}: can't be read ({type(error).__name__}), the latent"
@@ -193,7 +206,19 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
             raise VaeError(f"{printable(path)}: {name} is not {shape} finite numbers")
     if "mixture_weights" in found:
         _check_mixture(path, found["mixture_weights"], found["mixture_means"])
+    counts = {found["effect"].shape[1], len(found["gain"]), found["span"].shape[1]}
+    if len(counts) > 1:
+        raise VaeError(
+            f"{printable(path)}: effect, gain and span of {sorted(counts)} measures"
+            " found, as many in each expected"
+        )
     return LatentStatistics(**found)
+
+
+def no_measures(latent_dim: int) -> dict[str, np.ndarray]:
+    """Returns those of `LatentStatistics` that measures give, where none were taken."""
+    shapes = {"effect": (latent_dim, 0), "gain": (0, latent_dim), "span": (5, 0)}
+    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
 def _check_mixture(path, weights, means):

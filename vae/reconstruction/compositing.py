@@ -1,7 +1,7 @@
 """The actor's face put back into the frame it came from.
 
 Points are (x, y) in pixels, the first pixel spans 0..1, and a matrix (2, 3) is a turn,
-a scale and a shift, as in `vae.preparation.faces`.
+a scale and a shift, as in `vae.images.networks`.
 """
 
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from vae.images.pixels import to_picture
-from vae.preparation.faces import (
-    Face,
+from vae.images.networks import (
     cut_picture,
     find_similarity,
     invert,
     move_points,
     place_eyes,
 )
+from vae.images.pixels import to_picture
+from vae.preparation.faces import Face
 
 FEATHER = 0.05  # of the crop's shorter side: from the outline inwards, in a Gaussian
 EDGE = 0.6  # of a Gaussian over an edge: a little within it

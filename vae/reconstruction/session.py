@@ -85,9 +85,9 @@ class Session:
 
     def _use(self, crops):
         config, actor, request = self._request.config, self._actor, self._request
-        z, reason = actor.align(crops.images, config, request.neutral)  # (N, Z)
-        if reason:
-            print(reason, file=sys.stderr)
+        z, lines = actor.align(crops.images, config, request.neutral)  # (N, Z)
+        for line in lines:
+            print(line, file=sys.stderr)
         if request.direction is not None:
             z = z + config.direction_strength * request.direction
         compositor = None

@@ -16,6 +16,7 @@ from vae.config import ModelConfig, ReconstructConfig
 from vae.data.arrays import read_crops
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
+from vae.images.networks import is_installed
 from vae.images.pixels import measure_pixels, resize_image, to_float32
 from vae.images.reading import find_images
 from vae.model.inference import Actor, load_actor
@@ -29,6 +30,8 @@ from vae.strangers.features import (
     correlate_with_mouths,
     measure_features,
 )
+from vae.strangers.landmarks import NAMES, measure_faces
+from vae.strangers.measures import correct_codes
 from vae.strangers.registration import register, warp
 
 MIN_CROPS = 8  # that a folder's statistics need
@@ -57,12 +60,8 @@ class LoadedActor:
         self._config, self.network = config, load_actor(folder, config)
         path = os.path.join(folder, "latent.npz")
         self._statistics = load_statistics(path, config.latent_dim)
-        found = len(self._statistics.reader)
-        if found != FEATURES:
-            raise VaeError(
-                f"{printable(path)}: a reader of {found} features found, {FEATURES}"
-                " expected; the model is of another version, train it again"
-            )
+        _refuse_others(path, len(self._statistics.reader), "features", FEATURES)
+        _refuse_others(path, len(self._statistics.gain), "measures", len(NAMES), 0)
 
     def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns z_mean, z_log_var, float32 (B, Z), of uint8 images (B, H, W, C)."""
@@ -115,14 +114,48 @@ class LoadedActor:
                 crop nearest to their average code.
 
         Returns:
-            codes (N, Z) float32, and, where `--align auto` chose, a line that says why.
+            codes (N, Z) float32, and lines that say why, where `--align auto` chose,
+            and how a stranger was read.
         """
-        reason = None
+        lines = []
         if config.align == "auto":
             method, reason = choose_method(self.network, images)
             config = replace(config, align=method)
-        z = find_codes(self.network, images, self._statistics, config, neutral)
-        return z, reason
+            lines.append(reason)
+        measures = None
+        if config.align == "register":
+            measures, how = self._measure(images)
+            lines.append(how)
+        z = find_codes(
+            self.network, images, self._statistics, config, neutral, measures
+        )
+        return z, lines
+
+    def _measure(self, images):
+        """Returns a stranger's measures, or None, and a line that says which."""
+        edges, extra = "read by edges alone", "pip install 'vae-faces[faces]'"
+        if not len(self._statistics.gain):
+            return None, (
+                f"{edges}: train found no landmarks in the actor's film; it looks for"
+                f" them after {extra}"
+            )
+        if not is_installed():
+            return None, f"{edges}: landmarks, which read better, need {extra}"
+        measures = measure_faces(images)
+        if not len(measures):
+            return None, f"{edges}: no landmarks were found in more than a fifth"
+        missing = np.count_nonzero(np.isnan(measures[:, 0]))
+        rest = f"; {missing} of {len(images)} by edges alone" if missing else ""
+        return measures, f"read by landmarks and edges{rest}"
+
+
+def _refuse_others(path, found, what, *expected):
+    """Refuses a reader that another version of this program has fitted."""
+    if found not in expected:
+        raise VaeError(
+            f"{printable(path)}: a reader of {found} {what} found, {expected[0]}"
+            " expected; the model is of another version, train it again"
+        )
 
 
 def _read_folder(folder, config):
@@ -187,6 +220,7 @@ def find_codes(
     statistics: LatentStatistics,
     config: ReconstructConfig,
     neutral: np.ndarray | None = None,
+    measures: np.ndarray | None = None,
 ) -> np.ndarray:
     """Returns the codes of a folder of crops.
 
@@ -195,6 +229,7 @@ def find_codes(
         config: `align` must not be auto.
         neutral: uint8 (H, W, C), the stranger at rest, for relative; None: the crop
             nearest to their average code.
+        measures: (N, M), of `measure_faces`, that correct what `register` finds.
 
     Returns:
         z (N, Z) float32.
@@ -210,6 +245,8 @@ def find_codes(
         )
     if method == "register":
         z = _register(actor, images, statistics)
+        if measures is not None:
+            z = correct_codes(z, measures, statistics)
     else:
         z, _ = actor.encode(images)
     centre = statistics.mean

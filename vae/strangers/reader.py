@@ -6,12 +6,14 @@ that the actor hardly made. What the actor's blinks change is kept apart.
 """
 
 from collections.abc import Callable
+from itertools import chain, islice
 
 import numpy as np
 
-from vae.images.pixels import to_float32
+from vae.images.networks import is_installed
+from vae.images.pixels import to_float32, to_uint8
 from vae.model.inference import Actor
-from vae.model.latent import LatentStatistics, summarise_codes
+from vae.model.latent import LatentStatistics, no_measures, summarise_codes
 from vae.strangers.blinks import learn_blinks, separate_blinks, view
 from vae.strangers.features import (
     CELL,
@@ -23,11 +25,14 @@ from vae.strangers.features import (
     measure_features,
     oriented_gradients,
 )
+from vae.strangers.landmarks import measure_faces
+from vae.strangers.measures import fit_effects
 from vae.strangers.registration import BLACK, WORK_SIZE, area_matrix, blur_matrix
 
 FACES, PASSES = 3072, 3  # of augmented images: at most, and of each image
 FILM = 2048  # of the actor's own faces, to find blinks in, at most
 BATCH = 128
+FILM_MEASURED, MEASURED = 1024, 1536  # faces that are measured, of these and of those
 MOUTH_SHARE = 0.5  # taken out, of the lower face's edges that correlate with mouths
 RIDGE = 1.0  # of the features' mean power
 MOUTH_WEIGHT = 15.0  # of the mouth's numbers, against the mean spread of an edge
@@ -35,13 +40,11 @@ MASK_SOFTNESS, MASK_SHARE = 3.0, 0.85  # pixels; cells nearer to its edge don't 
 EPSILON = 1e-8  # keeps divisions finite
 
 
-def fit_reader(
-    actor: Actor,
-    images: np.ndarray,
-    seed: int,
-    augment: Callable[[np.ndarray, int, int], np.ndarray],
-) -> LatentStatistics:
-    """Returns the `LatentStatistics` of an actor, the reader among them.
+Augment = Callable[[np.ndarray, int, int], np.ndarray]
+
+
+class ReaderFitter:
+    """Fits the reader of one film, again and again while a model learns it.
 
     Args:
         images: uint8 (N, H, W, C), the training images or a fair share of them.
@@ -49,23 +52,54 @@ def fit_reader(
         augment: function of (images, seed, step) that changes faces, float32
             (B, H, W, C), 0..1.
     """
-    order = np.random.default_rng(seed)
-    features, codes = [], []
-    for step in range(-(-min(FACES, PASSES * len(images)) // BATCH)):
-        chosen = order.choice(len(images), min(BATCH, len(images)), replace=False)
-        faces = augment(to_float32(images[chosen]), seed, step)
-        features.append(measure_features(faces))
-        codes.append(actor.encode_floats(faces))
-    features = separate_blinks(np.concatenate(features), _find_blinks(images))
-    mouths, edges = features[:, EDGES:FEATURES], features[:, MOUTH_EDGES]
-    edges -= MOUTH_SHARE * correlate_with_mouths(mouths, edges)
-    reader = fit_ridge(features, np.concatenate(codes), actor.average)
-    return LatentStatistics(
-        **summarise_codes(actor.encode(images)[0]),
-        reader=reader[:FEATURES],
-        blink=reader[FEATURES:],
-        mouth_share=np.full(1, MOUTH_SHARE, "f4"),
-    )
+
+    def __init__(self, images: np.ndarray, seed: int, augment: Augment) -> None:
+        self._images, self._seed, self._augment = images, seed, augment
+        self._film = images[:: -(-len(images) // FILM_MEASURED)]
+        self._batch = min(BATCH, len(images))
+        self._batches = -(-min(FACES, PASSES * len(images)) // BATCH)
+        self._measures = None  # of the film and of augmented faces, once taken
+
+    def fit(self, actor: Actor) -> LatentStatistics:
+        """Returns the `LatentStatistics` of an actor, the reader among them."""
+        images, features, codes = self._images, [], []
+        for faces in self._augmented():
+            features.append(measure_features(faces))
+            codes.append(actor.encode_floats(faces))
+        features = separate_blinks(np.concatenate(features), _find_blinks(images))
+        mouths, edges = features[:, EDGES:FEATURES], features[:, MOUTH_EDGES]
+        edges -= MOUTH_SHARE * correlate_with_mouths(mouths, edges)
+        codes = np.concatenate(codes)
+        reader = fit_ridge(features, codes, actor.average)
+        return LatentStatistics(
+            **summarise_codes(actor.encode(images)[0]),
+            reader=reader[:FEATURES],
+            blink=reader[FEATURES:],
+            mouth_share=np.full(1, MOUTH_SHARE, "f4"),
+            **self._fit_effects(actor, codes[:MEASURED]),
+        )
+
+    def _augmented(self):
+        """Yields augmented faces, a batch at a time, the same each time."""
+        images, order = self._images, np.random.default_rng(self._seed)
+        for step in range(self._batches):
+            chosen = order.choice(len(images), self._batch, replace=False)
+            yield self._augment(to_float32(images[chosen]), self._seed, step)
+
+    def _fit_effects(self, actor, codes):
+        """Fits what codes (A, Z) of augmented faces and those of the film measure."""
+        if self._measures is None:
+            self._measures = self._measure() if is_installed() else np.zeros((0, 0))
+        if not len(self._measures):
+            return no_measures(codes.shape[1])
+        codes = np.concatenate([actor.encode(self._film)[0], codes])
+        return fit_effects(codes, self._measures, len(self._film))
+
+    def _measure(self):
+        """Measures the film and, if it shows faces, augmented ones, in this order."""
+        changed = map(to_uint8, chain.from_iterable(self._augmented()))
+        count = min(MEASURED, self._batches * self._batch)
+        return measure_faces(self._film, islice(changed, MEASURED), count)
 
 
 def _find_blinks(images):

@@ -20,7 +20,7 @@ from vae.images.pixels import measure_pixels
 from vae.images.sheets import make_grid, stack_pairs, write_png
 from vae.model.export import write_saved_model
 from vae.model.inference import Actor
-from vae.strangers.reader import fit_reader
+from vae.strangers.reader import ReaderFitter
 from vae.training.augment import augment_fully
 from vae.training.history import write_history
 from vae.training.progress import Arithmetic, Progress
@@ -51,6 +51,8 @@ class Recorder:
         self._output, self._trainer, self._images = output, trainer, images
         self._model, self._config = trainer.model, trainer.config
         self._data_description, self._arithmetic = data_description, vars(arithmetic)
+        sample, seed = sample_images(images), self._config.seed
+        self._reader = ReaderFitter(sample, seed, augment_fully)
         self._best = {}  # name -> array, of the best epoch
         self._exported = 0  # the epoch whose weights were written last
 
@@ -107,11 +109,9 @@ class Recorder:
         contents = None
         if self._exported != progress.best_epoch:
             actor = Actor(self._model.config, self._best)
-            sample = sample_images(self._images)
-            statistics = fit_reader(actor, sample, self._config.seed, augment_fully)
             contents = {
                 "weights.h5": pack_arrays(self._best),
-                "latent.npz": statistics.pack(),
+                "latent.npz": self._reader.fit(actor).pack(),
             }
         write_model_files(self._output, self._describe(progress), contents)
         self._exported = progress.best_epoch

@@ -1,0 +1,116 @@
+"""How measures of a stranger correct codes, on codes whose effects are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.actors import PLAIN
+from vae.model.latent import LatentStatistics
+from vae.strangers.landmarks import NAMES
+from vae.strangers.measures import (
+    BEYOND,
+    GAINS,
+    TRUST,
+    correct_codes,
+    fit_effects,
+    translate,
+)
+
+OPEN, SMILE = NAMES.index("mouth open"), NAMES.index("smile")
+SIZE, FILM = 3, 500
+EFFECTS = np.zeros((SIZE, len(NAMES)))  # of the third number no measure tells
+EFFECTS[0, OPEN], EFFECTS[1, SMILE] = 0.1, 0.02
+RNG = np.random.default_rng(0)
+
+
+def perform(count=FILM):
+    """Returns codes (N, 3) of mouths that open and smile and are mostly at rest."""
+    codes = RNG.normal(size=(count, SIZE))
+    codes[:, :2] = np.maximum(codes[:, :2], 0)
+    return codes
+
+
+def measure(codes, rest=0.3, size=1.0):
+    """Returns what somebody with another face at rest, and another size, measures."""
+    noise = 1e-4 * RNG.normal(size=(len(codes), len(NAMES)))
+    return rest + size * codes @ EFFECTS + noise
+
+
+@pytest.fixture(scope="module")
+def actor():
+    codes = perform()
+    arrays = fit_effects(codes, measure(codes, rest=0.5), FILM)
+    return replace(LatentStatistics(**PLAIN), mean=codes.mean(0).astype("f4"), **arrays)
+
+
+@pytest.mark.parametrize("size", [1.0, 0.7, 1.4])
+def test_what_is_measured_becomes_the_codes(actor, size):
+    """Though the first guess knows nothing, and the stranger's face is another."""
+    played = perform()
+    guess = np.repeat(actor.mean[None], FILM, axis=0)
+    found = correct_codes(guess, measure(played, size=size), actor)
+    for column in (0, 1):
+        assert np.corrcoef(played[:, column], found[:, column])[0, 1] > 0.95
+    assert found[:, 2].std() < 0.1  # nobody measured it
+
+
+def test_what_no_measure_tells_stays_as_it_was_guessed(actor):
+    played = perform()
+    found = correct_codes(actor.mean + played, measure(perform()), actor)
+    assert np.corrcoef(played[:, 2], found[:, 2])[0, 1] > 0.95
+
+
+def test_a_crop_without_a_face_keeps_its_guess(actor):
+    played, measures = perform(), measure(perform())
+    measures[7] = np.nan
+    found = correct_codes(played, measures, actor)
+    expected = actor.mean + TRUST * (played[7] - actor.mean)
+    np.testing.assert_allclose(found[7], expected, rtol=1e-5)
+    assert np.isfinite(found).all()
+
+
+def test_faces_without_one_that_can_be_seen_in_the_film_are_left_out():
+    codes, seen = perform(), np.arange(FILM) % 5 > 0
+    measures = measure(codes)
+    whole = fit_effects(codes[seen], measures[seen], seen.sum())
+    measures[~seen] = np.nan
+    for name, array in fit_effects(codes, measures, FILM).items():
+        np.testing.assert_array_equal(array, whole[name])
+
+
+def test_codes_of_a_single_number_have_effects():
+    codes = perform()
+    arrays = fit_effects(codes[:, :1], measure(codes), FILM)
+    assert arrays["effect"].shape == (1, len(NAMES))
+    assert arrays["gain"][OPEN, 0] * arrays["effect"][0, OPEN] > 0.1
+
+
+def move(most):
+    """Returns measures (N, M) of lips that open from 0.2 by up to `most`."""
+    measures = np.full((101, len(NAMES)), 0.2)
+    measures[:, OPEN] += np.maximum(np.linspace(-most, most, 101), 0)
+    return measures
+
+
+SPAN = np.stack([np.full(len(NAMES), value) for value in (0, 1, 0.5, 0.1, 0.1)])
+
+
+def test_rest_is_the_actors_rest():
+    translated = translate(move(0.1), SPAN)
+    np.testing.assert_allclose(translated[:50], 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("most", "reached"),
+    [
+        (0.1, 0.1),
+        (0.06, 0.1),  # as far as the actor goes
+        (0.01, 0.01 * GAINS[1]),  # hardly anything stays little
+        (0.15, 0.1),
+        (9.0, 0.1 * (1 + BEYOND)),  # what the actor never did isn't asked for
+    ],
+)
+def test_movements_reach_as_far_as_the_actors(most, reached):
+    translated = translate(move(most), SPAN)[-1, OPEN]
+    assert translated - 0.5 == pytest.approx(reached, rel=0.05)
