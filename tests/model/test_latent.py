@@ -48,7 +48,17 @@ def test_statistics_are_those_of_arithmetic():
     expected = [[0.8, 0.2], [0.2, 20.8 / 5]]
     np.testing.assert_allclose(found["covariance"], expected, rtol=1e-6)
     assert found["neutral"].tolist() == [1, 2]
+    film = found.pop("film")
+    assert film.dtype == np.float16 and film.tolist() == CODES.tolist()
     assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
+
+
+def test_the_film_is_bounded_evenly_spread_and_finite(monkeypatch):
+    monkeypatch.setattr(latent, "FILM", 20)
+    film = summarise_codes(np.arange(50.0)[:, None] * [1, 10_000])["film"]
+    assert film[:, 0].tolist() == list(range(0, 50, 3)) and np.isfinite(film).all()
+    monkeypatch.setattr(latent, "FILM_NUMBERS", 16)
+    assert len(summarise_codes(np.ones((50, 2)))["film"]) == 8
 
 
 def test_the_neutral_code_is_near_in_units_of_each_deviation():
@@ -78,8 +88,10 @@ def test_statistics_come_back_as_they_were(tmp_path):
     statistics = replace(random_statistics(), reader=reader, blink=blink, **rest)
     (tmp_path / "a.npz").write_bytes(statistics.pack())
     found = load_statistics(tmp_path / "a.npz", 6)
-    for name in PLAIN:
+    for name in (*PLAIN, "film"):
         np.testing.assert_array_equal(getattr(found, name), getattr(statistics, name))
+    (tmp_path / "a.npz").write_bytes(replace(statistics, film=None).pack())
+    assert load_statistics(tmp_path / "a.npz", 6).film is None  # of an older version
 
 
 def test_statistics_of_older_models_have_no_measures(tmp_path):

@@ -11,12 +11,13 @@ from vae.files import printable
 CODES_A_CLUSTER, MAX_CLUSTERS = 6, 256
 ROUNDS = 30  # of k-means
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
+FILM, FILM_NUMBERS = 2000, 1 << 20  # codes of the film that are kept, and their numbers
 MIN_KL = 0.1  # nats a number of the code, below which it says next to nothing
 
 
 @dataclass(frozen=True)
 class LatentStatistics:
-    """What is known of an actor's codes, all float32.
+    """What is known of an actor's codes, all float32 but for the film's.
 
     Attributes:
         mean, std: (Z,), of the training set's codes.
@@ -34,6 +35,8 @@ class LatentStatistics:
         mixture_weights, mixture_means, mixture_covariance: (K,), (K, Z), (Z, Z), of a
             mixture of Gaussians fitted to the codes, see `fit_mixture`; None in models
             of version 1.0.
+        film: float16 (N, Z), codes of the training set in its order, evenly spread;
+            None in models of version 1.0.
     """
 
     mean: np.ndarray
@@ -49,6 +52,7 @@ class LatentStatistics:
     mixture_weights: np.ndarray | None = None
     mixture_means: np.ndarray | None = None
     mixture_covariance: np.ndarray | None = None
+    film: np.ndarray | None = None
 
     def pack(self) -> bytes:
         """Returns the bytes of an .npz file."""
@@ -67,7 +71,11 @@ def summarise_codes(z_mean: np.ndarray) -> dict[str, np.ndarray]:
     neutral = nearest_to_average(z_mean)
     found = {"mean": mean, "std": std, "covariance": covariance, "neutral": neutral}
     found |= fit_mixture(z_mean)
-    return {name: array.astype(np.float32) for name, array in found.items()}
+    found = {name: array.astype(np.float32) for name, array in found.items()}
+    most = max(1, min(FILM, FILM_NUMBERS // z_mean.shape[1]))
+    half = np.finfo(np.float16)
+    film = z_mean[:: -(-len(z_mean) // most)].clip(half.min, half.max)
+    return found | {"film": film.astype(np.float16)}
 
 
 def describe_collapse(kl: float, latent_dim: int) -> str | None:
@@ -191,6 +199,8 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
                 raise ValueError("too large")
             if not mixture.keys().isdisjoint(arrays.keys()):
                 shapes |= mixture
+            if "film" in arrays:
+                shapes["film"] = (..., latent_dim)
             found = no_measures(latent_dim)  # older models have none
             needed = shapes.keys() - (found.keys() - set(arrays))
             found |= {name: arrays[name] for name in needed}
@@ -201,7 +211,7 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
         ) from error
     for name, array in found.items():
         fits = _has_shape(array, shapes[name]) and array.dtype.kind == "f"
-        if not fits or not np.isfinite(array).all():
+        if not fits or not array.size or not np.isfinite(array).all():
             shape = str(shapes[name]).replace("Ellipsis", "F")
             raise VaeError(f"{printable(path)}: {name} is not {shape} finite numbers")
     if "mixture_weights" in found:
