@@ -19,6 +19,7 @@ TEST = [
     "pyyaml>=6,<7",
     "ruff>=0.17,<0.18",
     "scikit-image>=0.24,<1",
+    "selenium>=4.20,<5",
     "tensorboard>=2.20,<3",
 ]
 
@@ -31,7 +32,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["vae", "vae.*"]),
-    package_data={"vae.strangers": ["mouths.npz"]},
+    package_data={"vae.strangers": ["mouths.npz"], "vae.explorer": ["web/*"]},
     install_requires=(HERE / "requirements.txt").read_text().split(),
     extras_require={
         "faces": FACES,

@@ -10,7 +10,7 @@ FLOORS = [  # a room may import from the floors below its own
     {"cli"},
     {"commands"},
     {"reconstruction"},
-    {"training", "evaluation", "preparation"},
+    {"training", "evaluation", "preparation", "explorer"},
     {"strangers"},
     {"model", "data"},
     {"checkpoint", "images"},

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.drawing import make_faces
 from tests.files import ROOT, write_h5
+from vae import load
 
 pytestmark = pytest.mark.tensorflow
 
@@ -120,6 +121,18 @@ def test_the_neutral_crop_becomes_the_actor_at_rest(
     z = np.load(tmp_path / "z.npz")["z_mean"]  # (12, Z)
     neutral = np.load(tiny_model / "latent.npz")["neutral"]
     np.testing.assert_allclose(z[2], neutral, atol=1e-4)
+
+
+def test_the_model_keeps_the_films_codes_and_a_page_plays_them(
+    tiny_model, tmp_path, run_cli
+):
+    film = np.load(tiny_model / "latent.npz")["film"]
+    images = make_faces(60)[: len(film)]  # the rest is held out
+    assert len(film) == 54 and film.dtype == np.float16
+    codes = load(str(tiny_model)).encode(images)[0]
+    np.testing.assert_allclose(film, codes, atol=0.01)
+    status, out, err = run_cli("explore", tiny_model, tmp_path / "page.html")
+    assert status == 0 and "codes of 54 frames" in err and "sliders: " in out
 
 
 def test_reconstruction_of_a_known_face_is_closer_than_of_another(

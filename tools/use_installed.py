@@ -25,6 +25,7 @@ def main():
         _run(folder, "vae", "train", "--epochs", "1", "actor.h5", "model")
         _run(folder, "vae", "sample", "--walks", "2", "model")
         _run(folder, "vae", "reconstruct", "model", "crops", "out")
+        _run(folder, "vae", "explore", "model", "explorer.html")
         assert len(list(Path(folder, "samples").glob("walk_*.png"))) == 20
         assert len(list(Path(folder, "out").glob("*.png"))) == FRAMES
 

@@ -34,6 +34,7 @@ COMMANDS = {  # name -> what it is for, an example, and the classes of its optio
         "reconstruct model/ crops/ results/",
         (config.ModelChecks, config.ReconstructConfig, config.ReconstructArguments),
     ),
+    "explore": ("write a page to play the actor", (config.ExploreArguments,)),
     "prepare": (
         "make an HDF5 file that train reads",
         "prepare crops/ faces.h5",

@@ -277,7 +277,7 @@ class SampleArguments:
         "IMAGE", "folders and pictures to walk through, two or more; give it last"
     )
     latents: str | None = _file(
-        "FILE.npz", "decode its z_mean, as reconstruct --latents stores it"
+        "FILE", "decode its z_mean, of reconstruct --latents or of explore's page"
     )
     constant_speed: bool = _flag("space steps by equal change of the picture")
     direction: list | None = _files(("FROM", "TO"), _DIRECTION)
@@ -340,6 +340,16 @@ class ReconstructArguments:
         "FILE.npz", "also store file names, z_mean and z_log_var"
     )
     overwrite: bool = _flag(_OVERWRITE)
+
+
+@dataclass(frozen=True)
+class ExploreArguments:
+    """What `explore` is told."""
+
+    input: str = _argument(_MODEL)
+    output: str = _argument("page to write, NAME.html")
+    no_film: bool = _flag("leave out the codes of the film's frames")
+    overwrite: bool = _flag("replace the page that is already there")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Statistics of codes and walks between them, against plain arithmetic."""
 
 import io
+import json
 import os
 import pickle
 import zipfile
@@ -11,13 +12,14 @@ import pytest
 
 from tests.actors import MIXTURE, PLAIN
 from tests.faults import Code
-from vae.errors import VaeError
+from vae.errors import RefusedError, VaeError
 from vae.model import latent
 from vae.model.latent import (
     CODES_A_CLUSTER,
     LatentStatistics,
     describe_collapse,
     fit_mixture,
+    load_codes,
     load_statistics,
     no_measures,
     summarise_codes,
@@ -248,3 +250,44 @@ def test_a_mixture_comes_back_or_is_refused(name, tmp_path):
         load_statistics(path, 3)
     path.write_bytes(npz())
     assert load_statistics(path, 3).mixture_weights is None
+
+
+@pytest.mark.parametrize("files", [None, ["a", "b"]])
+def test_codes_of_the_page_are_read_from_json(files, tmp_path):
+    path = tmp_path / "codes.json"
+    path.write_text(json.dumps({"z_mean": [[1, 2.5], [3, -4]], "files": files}))
+    names, codes = load_codes(str(path), 2)
+    assert names == files or names == ["code_000000", "code_000001"]
+    assert codes.dtype == np.float32 and codes.tolist() == [[1, 2.5], [3, -4]]
+
+
+WRONG_CODES = {
+    "{": "can't be read (JSONDecodeError)",
+    "[]": "can't be read (AttributeError)",
+    "{}": "can't be read (KeyError)",
+    "[" * 100_000: "can't be read (RecursionError)",
+    '{"z_mean": [[1, 2], [3]]}': "can't be read (ValueError)",
+    '{"z_mean": [["1", "2"]]}': "z_mean of (1, 2) found",
+    '{"z_mean": [[1, NaN]]}': "z_mean of (1, 2) found",
+    '{"z_mean": [[1, 2, 3]]}': "z_mean of (1, 3) found",
+    '{"z_mean": [[1, 2]], "files": [3]}': "a name in files for each code expected",
+    '{"z_mean": [[1, 2]], "files": 3}': "can't be read (TypeError)",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_CODES, ids=lambda text: text[:40])
+def test_json_that_holds_no_codes_is_refused(text, tmp_path):
+    path = tmp_path / "codes.json"
+    path.write_text(text)
+    with pytest.raises(RefusedError) as caught:
+        load_codes(str(path), 2)
+    start = f"--latents: {path}: {WRONG_CODES[text]}"
+    assert str(caught.value).startswith(start)
+
+
+def test_json_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(latent, "MAX_JSON_BYTES", 10)
+    path = tmp_path / "codes.json"
+    path.write_text('{"z_mean": [[1, 2]]}')
+    with pytest.raises(RefusedError, match="ValueError"):
+        load_codes(str(path), 2)

@@ -43,8 +43,8 @@ def test_teaching_makes_a_file_that_can_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(teach_mouths, "PEOPLE", 2)
     monkeypatch.setattr(teach_mouths, "PASSES", 1)
     monkeypatch.setattr(features, "MOUTHS_PATH", tmp_path / "mouths.npz")
-    fresh = features._load_mouths.__wrapped__  # nothing kept
-    monkeypatch.setattr(features, "_load_mouths", fresh)
+    fresh = features.load_mouths.__wrapped__  # nothing kept
+    monkeypatch.setattr(features, "load_mouths", fresh)
     teach_mouths.main([str(tmp_path / "mouths.npz")])
     read = measure_mouths(np.eye(3, EDGES, dtype="f4"))
     assert read.shape == (3, MOUTHS) and read.std(0).all()

@@ -43,12 +43,13 @@ class Actor:
     Attributes:
         average, variation: (H, W, C) float32, mean and standard deviation of each
             pixel over the actor's images, 0..1.
+        arrays: all of the model's, float32.
         block: images that go through together, at most.
     """
 
     def __init__(self, config: ModelConfig, arrays: Mapping[str, np.ndarray]):
         arrays = {name: np.asarray(array, "f4") for name, array in arrays.items()}
-        self._config, self._arrays = config, arrays
+        self._config, self.arrays = config, arrays
         self._network = design_network(config)
         self.average, self.variation = arrays["average"], arrays["variation"]
         self.block = max(1, BLOCK_PIXELS // (config.width * config.height))
@@ -94,7 +95,7 @@ class Actor:
                 x = x + self._run(prefix, layer.layers, x)
                 continue
             names = getattr(layer, "shapes", ())
-            arrays = [self._arrays[f"{prefix}/{layer.name}/{name}"] for name in names]
+            arrays = [self.arrays[f"{prefix}/{layer.name}/{name}"] for name in names]
             x = _apply(layer, x, *arrays) if arrays else _apply_plain(layer, x)
         return x
 

@@ -1,6 +1,7 @@
 """The latent space as numbers: statistics of a training set. numpy only."""
 
 import io
+import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from vae.files import printable
 
 CODES_A_CLUSTER, MAX_CLUSTERS = 6, 256
 ROUNDS = 30  # of k-means
+MAX_JSON_BYTES = 64 << 20  # of codes as JSON
 MAX_BYTES = 1 << 30  # of the arrays in a file; a Z of 4096 takes 64 MB
 FILM, FILM_NUMBERS = 2000, 1 << 20  # codes of the film that are kept, and their numbers
 MIN_KL = 0.1  # nats a number of the code, below which it says next to nothing
@@ -243,6 +245,8 @@ def _check_mixture(path, weights, means):
 def load_codes(path: str, latent_dim: int) -> tuple[list[str], np.ndarray]:
     """Reads the codes that `reconstruct --latents` stored, maybe edited since.
 
+    The page of `explore` stores the same as JSON.
+
     Returns:
         names, and z_mean (N, Z) float32; without `files` in it names are numbers.
 
@@ -251,11 +255,7 @@ def load_codes(path: str, latent_dim: int) -> tuple[list[str], np.ndarray]:
     """
     name = printable(path)
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if sum(member.file_size for member in arrays.zip.infolist()) > MAX_BYTES:
-                raise ValueError("too large")
-            z = arrays["z_mean"]
-            names = arrays["files"].tolist() if "files" in arrays else None
+        z, names = _read_codes(path)
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise RefusedError(
             f"--latents: {name}: can't be read ({type(error).__name__}), codes as"
@@ -272,6 +272,23 @@ def load_codes(path: str, latent_dim: int) -> tuple[list[str], np.ndarray]:
     if len(names) != len(z) or not all(isinstance(each, str) for each in names):
         raise RefusedError(f"--latents: {name}: a name in files for each code expected")
     return names, z.astype(np.float32)
+
+
+def _read_codes(path):
+    """Returns z_mean and files, a list or None, of an .npz file or of JSON."""
+    with open(path, "rb") as file:
+        if path.lower().endswith(".json"):
+            content = file.read(MAX_JSON_BYTES + 1)
+            if len(content) > MAX_JSON_BYTES:
+                raise ValueError("too large")
+            values = json.loads(content)
+            names = values.get("files")
+            return np.array(values["z_mean"]), names and list(names)
+        with np.load(file, allow_pickle=False) as arrays:
+            if sum(member.file_size for member in arrays.zip.infolist()) > MAX_BYTES:
+                raise ValueError("too large")
+            names = arrays["files"].tolist() if "files" in arrays else None
+            return arrays["z_mean"], names
 
 
 def _has_shape(array, shape):

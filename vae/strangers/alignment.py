@@ -51,6 +51,7 @@ class LoadedActor:
 
     Attributes:
         network: the encoder and the decoder.
+        statistics: of the codes.
 
     Raises:
         VaeError: weights or statistics are missing, damaged or of another model.
@@ -59,9 +60,9 @@ class LoadedActor:
     def __init__(self, folder: str, config: ModelConfig):
         self._config, self.network = config, load_actor(folder, config)
         path = os.path.join(folder, "latent.npz")
-        self._statistics = load_statistics(path, config.latent_dim)
-        _refuse_others(path, len(self._statistics.reader), "features", FEATURES)
-        _refuse_others(path, len(self._statistics.gain), "measures", len(NAMES), 0)
+        self.statistics = load_statistics(path, config.latent_dim)
+        _refuse_others(path, len(self.statistics.reader), "features", FEATURES)
+        _refuse_others(path, len(self.statistics.gain), "measures", len(NAMES), 0)
 
     def encode(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns z_mean, z_log_var, float32 (B, Z), of uint8 images (B, H, W, C)."""
@@ -126,15 +127,14 @@ class LoadedActor:
         if config.align == "register":
             measures, how = self._measure(images)
             lines.append(how)
-        z = find_codes(
-            self.network, images, self._statistics, config, neutral, measures
-        )
+        known = self.network, images, self.statistics
+        z = find_codes(*known, config, neutral, measures)
         return z, lines
 
     def _measure(self, images):
         """Returns a stranger's measures, or None, and a line that says which."""
         edges, extra = "read by edges alone", "pip install 'vae-faces[faces]'"
-        if not len(self._statistics.gain):
+        if not len(self.statistics.gain):
             return None, (
                 f"{edges}: train found no landmarks in the actor's film; it looks for"
                 f" them after {extra}"

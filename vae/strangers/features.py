@@ -101,14 +101,15 @@ def measure_mouths(edges: np.ndarray) -> np.ndarray:
     Returns:
         float32 (N, MOUTHS)
     """
-    arrays = _load_mouths()
+    arrays = load_mouths()
     bias = arrays["hidden_bias"]
     hidden = np.maximum(edges @ arrays["hidden_kernel"] + bias, 0)
     return (hidden - np.maximum(bias, 0)) @ arrays["kernel"]
 
 
 @lru_cache
-def _load_mouths():
+def load_mouths() -> dict[str, np.ndarray]:
+    """Returns the arrays of the network of mouths, float32."""
     with np.load(MOUTHS_PATH, allow_pickle=False) as file:
         return {name: file[name].astype("f4") for name in file.files}
 

@@ -1,0 +1,1 @@
+"""A page to play the actor: what it holds, and its HTML, CSS and JavaScript."""
