@@ -34,7 +34,11 @@ COMMANDS = {  # name -> what it is for, an example, and the classes of its optio
         "reconstruct model/ crops/ results/",
         (config.ModelChecks, config.ReconstructConfig, config.ReconstructArguments),
     ),
-    "explore": ("write a page to play the actor", (config.ExploreArguments,)),
+    "explore": (
+        "write a page to play the actor",
+        "explore model/ actor.html",
+        (config.ExploreArguments,),
+    ),
     "prepare": (
         "make an HDF5 file that train reads",
         "prepare crops/ faces.h5",

@@ -346,8 +346,10 @@ class ReconstructArguments:
 class ExploreArguments:
     """What `explore` is told."""
 
-    input: str = _argument(_MODEL)
-    output: str = _argument("page to write, NAME.html")
+    heading: ClassVar = "files"
+
+    input: str = _argument(_MODEL, metavar="MODEL")
+    output: str = _argument("page to write, NAME.html", metavar="PAGE")
     no_film: bool = _flag("leave out the codes of the film's frames")
     overwrite: bool = _flag("replace the page that is already there")
 

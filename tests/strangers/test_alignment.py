@@ -189,7 +189,7 @@ def load_stranger_reader(monkeypatch, measures, installed=True, trained=True):
     effect[0, 0] = 1
     arrays = {"effect": effect, "gain": effect.T, "span": np.ones((5, count))}
     actor.network = FakeActor()
-    actor._statistics = replace(STATISTICS, **(arrays if trained else {}))
+    actor.statistics = replace(STATISTICS, **(arrays if trained else {}))
     return actor
 
 
