@@ -10,7 +10,7 @@ from vae.checkpoint.storage import SCHEMA, pack_arrays
 from vae.config import ModelConfig
 from vae.images.pixels import measure_pixels
 from vae.model.architecture import shape_arrays
-from vae.model.latent import LatentStatistics, summarise_codes
+from vae.model.latent import LatentStatistics, no_measures, summarise_codes
 from vae.strangers.features import FEATURES, measure_features
 from vae.strangers.reader import fit_ridge
 
@@ -43,7 +43,7 @@ def write_random_model(folder, frames=40, keep_film=True, **form):
         if name in ("reader", "blink")
     }
     plain["reader"] = rng.normal(0, READ_AT, (FEATURES, size)).astype("f4")
-    share = {"mouth_share": PLAIN["mouth_share"]}
+    share = {"mouth_share": PLAIN["mouth_share"], **no_measures(size)}
     statistics = LatentStatistics(**summarise_codes(codes), **plain, **share)
     if not keep_film:
         statistics = replace(statistics, film=None)
@@ -80,5 +80,6 @@ def write_drawn_model(folder, images, size=20):
         reader=reader,
         blink=np.zeros((2, size), "f4"),
         mouth_share=np.zeros(1, "f4"),
+        **no_measures(size),
     )
     return write_model(folder, config, arrays, statistics), codes

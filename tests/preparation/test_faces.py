@@ -17,6 +17,7 @@ from examples.people import make_identity
 from examples.performance import perform
 from tests.drawing import make_faces
 from tests.files import ROOT, files_below, load, write_crops, write_video
+from vae.images import networks
 from vae.images.networks import EYES, is_installed
 from vae.preparation import faces, pipeline
 from vae.preparation.faces import Face
@@ -190,7 +191,7 @@ def test_requests_that_can_not_work_are_refused(tmp_path, monkeypatch, run_cli):
     folder, output = write_crops(tmp_path / "a", make_faces(1)), tmp_path / "data.h5"
     status, _, err = run_cli("prepare", "--mask", folder, output)
     assert status == 2 and "--mask: found without --faces" in err
-    monkeypatch.setattr(faces, "Interpreter", None)
+    monkeypatch.setattr(networks, "Interpreter", None)
     status, _, err = run_cli("prepare", "--faces", folder, output)
     assert status == 2 and err.count("\n") == 1
     assert "--faces: " in err and "pip install 'vae-faces[faces]'" in err

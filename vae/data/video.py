@@ -7,7 +7,7 @@ a video can't make it read another file or an address.
 import contextlib
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
@@ -128,15 +128,11 @@ class VideoSource:
         along returns uint8 (H, W, 3), upright, or raises ImageError; any thread may
         call it. What is wrong with the file comes last, in lines.
         """
-        last, length = None, max(1, round(1 / (self._rate or 25) / self.tick))
+        usual = max(1, round(1 / (self._rate or 25) / self.tick))
         try:
             with _open(self._path) as film:
-                for _, frame in film:
-                    start = frame.pts
-                    if start is None or (last is not None and start <= last):
-                        start = 0 if last is None else last + length
-                    length = frame.duration or length
-                    last = start
+                frames = (frame for _, frame in film)
+                for start, length, frame in mend_times(frames, usual):
                     yield start, length, partial(_convert, frame, film.find_view(frame))
                 yield from film.find_faults()
         except _FAULTS as error:
@@ -147,6 +143,22 @@ class VideoSource:
         """Yields the open container, for its sound."""
         with _open(self._path) as film:
             yield film.container
+
+
+def mend_times(frames: Iterable[Any], usual: int) -> Iterator[tuple[int, int, Any]]:
+    """Yields (start, length, frame) in ticks; starts ascend, also where a file's don't.
+
+    Args:
+        usual: length of a frame that doesn't tell its own.
+    """
+    last, length = None, usual
+    for frame in frames:
+        start = frame.pts
+        if start is None or (last is not None and start <= last):
+            start = 0 if last is None else last + length
+        length = frame.duration or usual
+        yield start, length, frame
+        last = start
 
 
 class View(NamedTuple):

@@ -203,9 +203,9 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
                 shapes |= mixture
             if "film" in arrays:
                 shapes["film"] = (..., latent_dim)
-            found = no_measures(latent_dim)  # older models have none
-            needed = shapes.keys() - (found.keys() - set(arrays))
-            found |= {name: arrays[name] for name in needed}
+            empty = no_measures(latent_dim)  # as in older models
+            needed = shapes.keys() - (empty.keys() - set(arrays))
+            found = empty | {name: arrays[name] for name in needed}
     except Exception as error:  # numpy and zipfile raise a dozen kinds for bad bytes
         raise VaeError(
             f"{printable(path)}: can't be read ({type(error).__name__}), the latent"
@@ -213,7 +213,8 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
         ) from error
     for name, array in found.items():
         fits = _has_shape(array, shapes[name]) and array.dtype.kind == "f"
-        if not fits or not array.size or not np.isfinite(array).all():
+        there = array.size or name in empty
+        if not fits or not there or not np.isfinite(array).all():
             shape = str(shapes[name]).replace("Ellipsis", "F")
             raise VaeError(f"{printable(path)}: {name} is not {shape} finite numbers")
     if "mixture_weights" in found:

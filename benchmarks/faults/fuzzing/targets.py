@@ -25,7 +25,7 @@ from vae.checkpoint.model_files import (
     verify_model_files,
     write_model_files,
 )
-from vae.checkpoint.storage import pack_arrays
+from vae.checkpoint.storage import CHECKPOINT_SCHEMA, pack_arrays
 from vae.config import ModelConfig, TrainConfig
 from vae.data import preflight
 from vae.data.openface import read_failed
@@ -33,7 +33,7 @@ from vae.data.video import VideoSource
 from vae.errors import VaeError
 from vae.images.pixels import Target
 from vae.images.reading import ImageError, read_image
-from vae.training.progress import Progress, read_state
+from vae.training.progress import Arithmetic, Progress, read_state
 
 
 class Finding(Exception):
@@ -155,11 +155,12 @@ class Manifest:
         rows = [row | {"loss": 1.5, "reconstruction_loss": 1.25, "kl_loss": 0.25}]
         progress = Progress(5, 1, 1, history=rows, best=-20.0, best_epoch=1)
         self.state = {
-            "schema": 1,
+            "schema": CHECKPOINT_SCHEMA,
             "model": ModelConfig().to_dict(),
             "config": TrainConfig().to_dict(),
             "source": {"count": 60},
             "progress": vars(progress),
+            "arithmetic": vars(Arithmetic(2, "2.21.0", "avx2")),
         }
         save_checkpoint(folder, 5, {"a": np.ones(3)}, self.state)
         self.good = folder / "checkpoints" / "step-00000005"
