@@ -66,7 +66,7 @@ def test_a_walk_goes_through_the_pictures_given(model, crops, tmp_path, run_cli)
     output = tmp_path / "out"
     options = ["--walk", "images", "--steps", 5, "--output-dir", output]
     status, out, err = run_cli("sample", model, *options, "--images", crops)
-    assert status == 0 and "--align: none" in err
+    assert status == 0 and "(--align none)" in err
     pictures = read_all(output)
     assert len(pictures) == 3 * 5 + 1
     expected = load(model).reconstruct(FACES[:4], align="none").astype(int)

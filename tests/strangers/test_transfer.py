@@ -45,7 +45,7 @@ def test_an_unseen_persons_expression_is_the_actors(drawn_model, tmp_path, run_c
         Image.fromarray(face).save(crops / f"frame_{number:04}.png")
     status, _, err = run_cli("reconstruct", model, crops, tmp_path / "out")
     assert status == 0
-    assert err.startswith("--align: register, for a stranger")
+    assert err.startswith("these crops are a stranger's (")
     paths = sorted((tmp_path / "out").iterdir())
     results = np.stack([np.asarray(Image.open(path)) for path in paths])
     scores = correlate(played, read(results))
@@ -61,4 +61,4 @@ def test_the_actors_own_crops_are_not_aligned(drawn_model, tmp_path, run_cli):
     for number, face in enumerate(images[-20:]):
         Image.fromarray(face).save(crops / f"frame_{number:04}.png")
     _, _, err = run_cli("reconstruct", model, crops, tmp_path / "out")
-    assert err.startswith("--align: none, for the actor")
+    assert err.startswith("these crops are the actor's own (")

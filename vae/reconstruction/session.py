@@ -59,6 +59,7 @@ class Session:
         self._actor, self._model = actor, model
         self._footage, self._request = footage, request
         self._decibel = []  # of each crop whose result is written
+        self._compares = False  # whether these tell anything
 
     def run(self) -> int:
         """Writes everything and prints what came out; returns the exit status.
@@ -85,7 +86,8 @@ class Session:
 
     def _use(self, crops):
         config, actor, request = self._request.config, self._actor, self._request
-        z, lines = actor.align(crops.images, config, request.neutral)  # (N, Z)
+        z, lines, method = actor.align(crops.images, config, request.neutral)
+        self._compares = method == "none"  # a stranger's pixels are not the actor's
         for line in lines:
             print(line, file=sys.stderr)
         if request.direction is not None:
@@ -251,7 +253,7 @@ class Session:
 
     def _report(self, crops):
         missing = len(crops.names) - len(crops.indices) - len(crops.failures)
-        if self._decibel:
+        if self._decibel and self._compares:
             decibel = np.array(self._decibel)
             worst = int(np.argmin(decibel))
             name = crops.printable_names()[worst]

@@ -9,6 +9,7 @@ numpy only.
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,20 @@ BATCH = 64
 EPSILON = 1e-6  # keeps divisions finite
 KERNEL_REACH = 3  # standard deviations
 MAX_GAIN = 4.0  # on a stranger's expression
+
+
+class Aligned(NamedTuple):
+    """The codes of a folder of crops.
+
+    Attributes:
+        z: (N, Z) float32.
+        lines: that say why, where `--align auto` chose, and how a stranger was read.
+        method: an `--align` other than auto.
+    """
+
+    z: np.ndarray
+    lines: list[str]
+    method: str
 
 
 class LoadedActor:
@@ -99,24 +114,20 @@ class LoadedActor:
         else:
             size = self._config.width, self._config.height
             images = np.stack([resize_image(image, *size) for image in crops])
-        return self.decode(self.align(images, config)[0])
+        return self.decode(self.align(images, config).z)
 
     def align(
         self,
         images: np.ndarray,
         config: ReconstructConfig,
         neutral: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, str | None]:
+    ) -> Aligned:
         """Finds the codes of a folder of crops.
 
         Args:
             images: uint8 (N, H, W, C), of the model's size, in the order of time.
             neutral: uint8 (H, W, C), the stranger at rest, for `relative`; None: the
                 crop nearest to their average code.
-
-        Returns:
-            codes (N, Z) float32, and lines that say why, where `--align auto` chose,
-            and how a stranger was read.
         """
         lines = []
         if config.align == "auto":
@@ -129,7 +140,7 @@ class LoadedActor:
             lines.append(how)
         known = self.network, images, self.statistics
         z = find_codes(*known, config, neutral, measures)
-        return z, lines
+        return Aligned(z, lines, config.align)
 
     def _measure(self, images):
         """Returns a stranger's measures, or None, and a line that says which."""
@@ -181,18 +192,21 @@ def choose_method(actor: Actor, images: np.ndarray) -> tuple[str, str]:
     """
     if len(images) < MIN_CROPS:
         return "none", (
-            f"--align: none, since a stranger is known by {MIN_CROPS} or more crops of"
-            f" one person; found: {len(images)}"
+            f"fewer than {MIN_CROPS} crops don't tell a stranger (found:"
+            f" {len(images)}), so they are encoded as they are (--align none)"
         )
     sample = images[:: -(-len(images) // SAMPLE)]
     reconstructed = actor.decode(actor.encode(sample)[0])
     missing = measure_pixels(sample)[0] - measure_pixels(reconstructed)[0]  # (H, W, C)
     power, limit = score_stranger(missing, actor.variation), limit_of(len(images))
-    is_stranger = power > limit
-    method, who = ("register", "a stranger") if is_stranger else ("none", "the actor")
-    return method, (
-        f"--align: {method}, for {who}: what is never the actor's in these crops is"
-        f" {power:.2f} of the actor's own variance ({limit:.2f} tells a stranger)"
+    if power > limit:
+        return "register", (
+            f"these crops are a stranger's ({power:.2f}, the actor's own are up to"
+            f" {limit:.2f}), so they are translated (--align register)"
+        )
+    return "none", (
+        f"these crops are the actor's own ({power:.2f}, a stranger's are over"
+        f" {limit:.2f}), so they are encoded as they are (--align none)"
     )
 
 

@@ -57,7 +57,7 @@ def find_direction(
     Both are of one person, the actor or, of eight crops and more, anyone.
     """
     images = [read_pictures(list_pictures([at]), model) for at in (start, end)]
-    z, _ = actor.align(np.concatenate(images), ReconstructConfig())
+    z = actor.align(np.concatenate(images), ReconstructConfig()).z
     count = len(images[0])
     return z[count:].mean(0) - z[:count].mean(0)
 
