@@ -20,7 +20,7 @@ from tests.drawing import encode, make_faces, noise, write_animation
 from tests.faults import Code
 from tests.files import ROOT, STRANGE_NAMES, hash_below, read_history, write_h5
 from vae.checkpoint.directory import find_checkpoint, save_checkpoint
-from vae.checkpoint.model_files import verify_model_files
+from vae.checkpoint.model_files import read_model_files
 from vae.checkpoint.storage import read_json
 from vae.config import ModelConfig
 from vae.errors import VaeError
@@ -139,7 +139,7 @@ def test_row_17_a_training_outlives_the_reader_of_its_messages(
         arguments = [*SMALL, "--epochs", "1", faces_file, tmp_path / "out"]
         status, out, _ = run_cli("train", *arguments)
     assert status == 0 and out.startswith(f"model: {tmp_path}/out\n")
-    verify_model_files(tmp_path / "out", read_json(tmp_path / "out" / "metadata.json"))
+    read_model_files(tmp_path / "out", read_json(tmp_path / "out" / "metadata.json"))
 
 
 def test_row_10_a_full_disk_while_exporting_leaves_the_old_saved_model(tmp_path):

@@ -21,4 +21,4 @@ def load(folder: str) -> "LoadedActor":
     from vae.checkpoint.model_files import open_model
     from vae.strangers.alignment import LoadedActor
 
-    return LoadedActor(folder, open_model(folder, {}, warnings.warn))
+    return LoadedActor(open_model(folder, {}, warnings.warn))

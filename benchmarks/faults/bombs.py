@@ -57,7 +57,7 @@ try:
         ):
             pass
     elif kind == "latent":
-        vae.model.latent.load_statistics(path, 30)
+        vae.model.latent.load_statistics(path, open(path, "rb").read(), 30)
     elif kind == "model":
         main(["sample", "--walks", "1", "--output-dir", path + ".out", path])
     else:

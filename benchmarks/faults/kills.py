@@ -28,7 +28,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a forked process can't use a GPU
 import h5py  # noqa: E402
 
 from vae.checkpoint.directory import find_checkpoint  # noqa: E402
-from vae.checkpoint.model_files import verify_model_files  # noqa: E402
+from vae.checkpoint.model_files import read_model_files  # noqa: E402
 from vae.checkpoint.storage import read_json  # noqa: E402
 from vae.cli import main as run_tool  # noqa: E402
 from vae.data import preflight  # noqa: E402
@@ -175,9 +175,7 @@ class Campaign:
             self.lost += state["progress"]["step"] < self.newest
         if (self.output / "metadata.json").exists():
             try:
-                verify_model_files(
-                    self.output, read_json(self.output / "metadata.json")
-                )
+                read_model_files(self.output, read_json(self.output / "metadata.json"))
             except VaeError as error:
                 self.mixed += "of two moments" in str(error)
                 if "of two moments" not in str(error):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.actors import PLAIN
 from tests.faults import DAMAGES, MANY, Code, Faults, Killed
-from vae.checkpoint.model_files import NAMES, verify_model_files, write_model_files
+from vae.checkpoint.model_files import NAMES, read_model_files, write_model_files
 from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
@@ -28,7 +28,7 @@ def contents(value=0.0):
 
 def verify(folder):
     """Raises what is wrong with a model."""
-    verify_model_files(folder, read_json(folder / "metadata.json"))
+    read_model_files(folder, read_json(folder / "metadata.json"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.files import read_history
-from vae.model.inference import load_actor
+from vae import load
 from vae.model.latent import kl_per_dimension
 from vae.training import events
 from vae.training.session import Session
@@ -81,8 +81,8 @@ def test_the_kl_is_that_of_each_dimension(straight, tmp_path):
     from tests.drawing import make_faces
     from vae.checkpoint.model_files import read_metadata
 
-    metadata, config = read_metadata(straight)
-    codes = load_actor(straight, config).encode(make_faces(60)[54:])
+    metadata, _ = read_metadata(straight)
+    codes = load(straight).encode(make_faces(60)[54:])
     step = metadata["best"]["step"]
     found = [read(straight)[f"kl/{at}", step] for at in range(4)]
     np.testing.assert_allclose(found, kl_per_dimension(*codes).mean(0), rtol=1e-5)

@@ -288,14 +288,16 @@ def _damage(folder, step):
     return None
 
 
-def restore(variables: dict[str, Any], path: str | os.PathLike) -> None:
+def restore(
+    variables: dict[str, Any], path: str | os.PathLike, content: bytes | None = None
+) -> None:
     """Assigns to each variable the array of its name in a file of `pack_arrays`.
 
-    A variable has a `shape` and `assign`.
+    A variable has a `shape` and `assign`. `content` as for `unpack_arrays`.
 
     Raises:
         VaeError: the file does not hold exactly these arrays; nothing was assigned.
     """
     shapes = {name: variable.shape for name, variable in variables.items()}
-    for name, array in unpack_arrays(path, shapes).items():
+    for name, array in unpack_arrays(path, shapes, content).items():
         variables[name].assign(array)

@@ -8,6 +8,7 @@ that fits what is there.
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from vae.checkpoint.storage import digest, read_json, write_json
@@ -17,6 +18,7 @@ from vae.files import check_regular, explain, printable, replace_files
 
 NAMES = ("weights.h5", "latent.npz")
 MAX_METADATA_BYTES = 1 << 20  # it takes two kilobytes
+MAX_BYTES = 1 << 30  # of the arrays; those of 1024 pixels a side take 300 MB at most
 
 
 def write_model_files(
@@ -63,19 +65,38 @@ def _digests(folder):
         return None
 
 
-def _digest_file(path, sizes=()):
-    """The digest of a file; of one of another size than those told, its size alone."""
+def _digest_file(path):
     check_regular(path)
     with open(path, "rb") as file:
         found = os.fstat(file.fileno()).st_size
-        if sizes and found not in sizes:
-            return {"bytes": found, "sha256": None}
         hashed = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": found, "sha256": hashed}
 
 
-def verify_model_files(folder: str | os.PathLike, metadata: dict[str, Any]) -> None:
-    """Compares the arrays of a model with the digests in `metadata`, maybe hostile.
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model whose files were read once, so that what was verified is what is used.
+
+    Attributes:
+        contents: the bytes of each of `NAMES`.
+    """
+
+    folder: str | os.PathLike
+    config: ModelConfig
+    contents: dict[str, bytes] = field(repr=False)
+
+    def find(self, name: str) -> tuple[str, bytes]:
+        """Returns the path of a file, for messages, and its bytes."""
+        return os.path.join(self.folder, name), self.contents[name]
+
+
+def read_model_files(
+    folder: str | os.PathLike, metadata: dict[str, Any]
+) -> dict[str, bytes]:
+    """Reads the arrays of a model that fit the digests in `metadata`, maybe hostile.
+
+    Returns:
+        The bytes of each of `NAMES`.
 
     Raises:
         RefusedError: a file is missing or damaged, or they are of two moments.
@@ -88,12 +109,13 @@ def verify_model_files(folder: str | os.PathLike, metadata: dict[str, Any]) -> N
             f"{printable(path)}: no sizes and hashes of {' and '.join(NAMES)} found, a"
             " model that train wrote expected"
         )
-    found = {name: _verify(folder, name, told) for name in NAMES}
-    if found not in told:
+    contents = {name: _read(folder, name, told) for name in NAMES}
+    if {name: digest(content) for name, content in contents.items()} not in told:
         raise RefusedError(
             f"{printable(folder)}: {' and '.join(NAMES)} are of two moments, as after a"
             " kill; train --resume writes them again"
         )
+    return contents
 
 
 def _is_told(files):
@@ -105,21 +127,27 @@ def _is_told(files):
     return kinds == dict.fromkeys(NAMES, {"bytes": int, "sha256": str})
 
 
-def _verify(folder, name, told):
-    path = os.path.join(folder, name)
+def _read(folder, name, told):
+    path, content = os.path.join(folder, name), b""
     sizes = [files[name]["bytes"] for files in told]
     try:
-        found = _digest_file(path, sizes)
+        check_regular(path)
+        with open(path, "rb") as file:
+            count = os.fstat(file.fileno()).st_size
+            if count in sizes and count <= MAX_BYTES:
+                content = file.read(count)
     except OSError as error:
         raise RefusedError(
             f"{printable(path)}: {explain(error)}; the arrays of a model expected"
         ) from None
-    if found not in [files[name] for files in told]:
-        what = f"{found['bytes']} bytes found, {sizes[0]} expected"
-        if found["bytes"] in sizes:
+    if count > MAX_BYTES:
+        raise RefusedError(f"{printable(path)}: {count} bytes, over {MAX_BYTES}")
+    if digest(content) not in [files[name] for files in told]:
+        what = f"{count} bytes found, {sizes[0]} expected"
+        if count in sizes:
             what = "not the bytes that train wrote"
         raise RefusedError(f"{printable(path)}: damaged ({what}); copy it again")
-    return found
+    return content
 
 
 def read_metadata(folder: str | os.PathLike) -> tuple[dict[str, Any], ModelConfig]:
@@ -138,8 +166,8 @@ def read_metadata(folder: str | os.PathLike) -> tuple[dict[str, Any], ModelConfi
 
 def open_model(
     folder: str | os.PathLike, requested: dict[str, int], warn: Callable[[str], Any]
-) -> ModelConfig:
-    """Returns the `ModelConfig` of a model directory whose files are verified.
+) -> ModelFiles:
+    """Reads and verifies a model directory.
 
     `requested` has options and values, the model's size as it was asked for. `warn` is
     called with a line if the training of the model has not ended.
@@ -155,7 +183,7 @@ def open_model(
                 f"{option_name(name)}: {wanted} found, {actual} expected: the model in"
                 f" {printable(folder)} has it; leave the option out"
             )
-    verify_model_files(folder, metadata)
+    contents = read_model_files(folder, metadata)
     if metadata.get("finished") is False:
         done, best = metadata.get("epochs_done"), metadata.get("best")
         best = best.get("epoch") if isinstance(best, dict) else None
@@ -163,4 +191,4 @@ def open_model(
             f"{printable(folder)}: the training goes on or was stopped; the best of"
             f" {done!r:.20} epochs so far is used, epoch {best!r:.20}"
         )
-    return config
+    return ModelFiles(folder, config, contents)

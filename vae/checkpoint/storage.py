@@ -31,12 +31,14 @@ def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def open_hdf5(path: str | os.PathLike) -> h5py.File:
-    """Opens an HDF5 file for reading, also on a disk without locks.
+def open_hdf5(path: str | os.PathLike, content: bytes | None = None) -> h5py.File:
+    """Opens an HDF5 file for reading, also on a disk without locks, or its bytes.
 
     Raises:
         OSError: it can't be opened; EAGAIN: another program is writing it.
     """
+    if content is not None:
+        return h5py.File(io.BytesIO(content), "r")
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -55,17 +57,22 @@ def digest(content: bytes) -> dict[str, int | str]:
 
 
 def unpack_arrays(
-    path: str | os.PathLike, shapes: dict[str, tuple[int, ...]]
+    path: str | os.PathLike,
+    shapes: dict[str, tuple[int, ...]],
+    content: bytes | None = None,
 ) -> dict[str, np.ndarray]:
     """Reads arrays of these names and shapes, and nothing else, from an HDF5 file.
+
+    `content` has its bytes, if they were read before.
 
     Raises:
         VaeError: the file is missing or damaged, or an array is missing, of another
             shape, not finite, or not stored in the file itself.
     """
     try:
-        check_regular(path)
-        with open_hdf5(path) as file:
+        if content is None:
+            check_regular(path)
+        with open_hdf5(path, content) as file:
             unknown = set(file) - {_flat(name) for name in shapes}
             if unknown:
                 raise _bad(path, f"unknown array {sorted(unknown)[0]!r:.80} found")

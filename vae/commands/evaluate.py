@@ -6,7 +6,7 @@ import re
 import sys
 from functools import partial
 
-from vae.checkpoint.model_files import read_metadata, verify_model_files
+from vae.checkpoint.model_files import ModelFiles, read_metadata, read_model_files
 from vae.config import EvaluateConfig, TrainConfig
 from vae.data.hdf5 import count_held_out
 from vae.data.sources import FileSource, PictureSource, list_crops
@@ -49,14 +49,15 @@ def run(args: argparse.Namespace) -> int:
     actor, count = None, 0
     if args.actor is not None:
         actor, count = _open_actor(args.actor, args.models, found)
-    for folder, (metadata, _) in zip(args.models, found, strict=True):
-        verify_model_files(folder, metadata)
+    files = []
+    for folder, (metadata, model) in zip(args.models, found, strict=True):
+        contents = read_model_files(folder, metadata)
+        files.append(ModelFiles(folder, model, contents))
         _tell_of_training(args.data, source, folder, metadata)
     with quiet_tensorflow():
         from vae.evaluation.session import Session
     session = Session(
-        folders=args.models,
-        models=models,
+        models=files,
         data=args.data,
         source=source,
         target=target,

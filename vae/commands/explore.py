@@ -20,11 +20,11 @@ def run(args: argparse.Namespace) -> int:
         VaeError: the model is damaged, or the page can't be written.
     """
     refuse_output("output", args.output, ".html", [args.input], args.overwrite)
-    config = open_model(args.input, {}, partial(print, file=sys.stderr))
-    actor = LoadedActor(args.input, config)
+    files = open_model(args.input, {}, partial(print, file=sys.stderr))
+    actor = LoadedActor(files)
     title = printable(os.path.basename(os.path.realpath(args.input)))
     content = gather_content(
-        title, config, actor.network, actor.statistics, not args.no_film
+        title, files.config, actor.network, actor.statistics, not args.no_film
     )
     page = write_page(content.values)
     replace_file(args.output, page)

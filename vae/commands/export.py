@@ -36,15 +36,15 @@ def run(args: argparse.Namespace) -> int:
             f"--format: {kind} needs {', '.join(missing)}: pip install"
             f" 'vae-faces[{kind}]'"
         )
-    config = open_model(args.input, {}, partial(print, file=sys.stderr))
+    files = open_model(args.input, {}, partial(print, file=sys.stderr))
     names = _plan(args, kind)
-    path = os.path.join(args.input, "weights.h5")
-    arrays = unpack_arrays(path, shape_arrays(config))
+    path, content = files.find("weights.h5")
+    arrays = unpack_arrays(path, shape_arrays(files.config), content)
     with quiet_tensorflow():
         from vae.model.export import export, load_vae
     with _aside(args.output) as aside:
         with quiet_stderr():  # the converters talk
-            difference = export(load_vae(config, arrays), kind, aside)
+            difference = export(load_vae(files.config, arrays), kind, aside)
         _publish(aside, args.output, names)
     for name in names:
         print(printable(os.path.join(args.output, name)))

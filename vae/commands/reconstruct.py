@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     config = ReconstructConfig(**ReconstructConfig.pick(vars(args)))
     _check_options(args)
     warn = partial(print, file=sys.stderr)
-    model = open_model(args.input, ModelChecks.pick(vars(args)), warn)
+    files = open_model(args.input, ModelChecks.pick(vars(args)), warn)
+    model = files.config
     request = Request(
         config=config,
         output=args.output,
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         here = replace(request, output=output)
         _check_outputs(args, path, footage, here)
         jobs.append((footage, here))
-    actor = LoadedActor(args.input, model)
+    actor = LoadedActor(files)
     if args.direction:
         direction = choose_direction(actor, model, args.input, args.direction)
         jobs = [(f, replace(here, direction=direction)) for f, here in jobs]

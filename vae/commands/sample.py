@@ -24,7 +24,7 @@ from vae.files import (
 )
 from vae.images.films import Frame, check_film, write_film
 from vae.images.sheets import label_grid, make_grid, write_face, write_png
-from vae.model.latent import load_codes, load_statistics
+from vae.model.latent import load_codes
 from vae.model.walks import (
     draw_samples,
     find_directions,
@@ -89,14 +89,15 @@ def run(args: argparse.Namespace) -> int:
     config = SampleConfig(**SampleConfig.pick(vars(args)))
     _check_options(args, config)
     warn = partial(print, file=sys.stderr)
-    model = open_model(args.input, ModelChecks.pick(vars(args)), warn)
+    files = open_model(args.input, ModelChecks.pick(vars(args)), warn)
+    model = files.config
     if args.list:
         for name in list_directions(args.input):
             print(describe_direction(args.input, name))
         return 0
     series = _plan(args, config, model)
     _check_outputs(args, config, series)
-    actor = LoadedActor(args.input, model)
+    actor = LoadedActor(files)
     codes, labels = _find_codes(args, config, model, actor, series)
     if args.direction:
         step = config.strength * _find_direction(args, model, actor)
@@ -215,9 +216,9 @@ def _find_codes(args, config, model, actor, series):
     numbers = [str(number) for number in range(0, series.count, series.columns)]
     if args.latents is not None:
         return iter(np.array_split(series.inputs, series.count)), numbers
-    path = os.path.join(args.input, "latent.npz")
-    statistics = load_statistics(path, model.latent_dim)
+    statistics = actor.statistics
     if config.prior == "mixture" and statistics.mixture_weights is None:
+        path = os.path.join(args.input, "latent.npz")
         why = "no mixture found, as in models of version 1.0; --prior gaussian is used"
         print(f"{printable(path)}: {why}", file=sys.stderr)
     prior = make_prior(config.prior, statistics)

@@ -11,8 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from vae.checkpoint.directory import restore
+from vae.checkpoint.model_files import ModelFiles
 from vae.checkpoint.storage import write_json
-from vae.config import EvaluateConfig, ModelConfig
+from vae.config import EvaluateConfig
 from vae.data.sources import Batch, FileSource, Source
 from vae.errors import VaeError
 from vae.evaluation import report
@@ -36,7 +37,7 @@ class Session:
     """One run of `evaluate`: all that is kept of the images while they pass by.
 
     Attributes:
-        folders, models: the one or two model directories, and their configs.
+        models: the one or two models.
         data, source: path of the images, and where they are read from.
         actor, actor_count: the file that was trained on, and how many of its first
             images were; None and 0 without.
@@ -44,8 +45,7 @@ class Session:
         failed: (name, reason) of what could not be read. count: images so far.
     """
 
-    folders: list[str]
-    models: list[ModelConfig]
+    models: list[ModelFiles]
     data: str
     source: Source
     target: Target
@@ -60,9 +60,9 @@ class Session:
 
     def __post_init__(self) -> None:
         self._judges = []
-        for folder, config in zip(self.folders, self.models, strict=True):
-            model = VAE(config)
-            restore(model.arrays, os.path.join(folder, "weights.h5"))
+        for files in self.models:
+            model = VAE(files.config)
+            restore(model.arrays, *files.find("weights.h5"))
             self._judges.append(Judge(model, self.config.samples))
         self._shown, self._names = report.BestAndWorst(self.source.count), []
         chosen = np.linspace(0, self.source.count - 1, SAMPLE).astype(int)
@@ -137,7 +137,8 @@ class Session:
         """Prints the tables; returns what they say as a dictionary for JSON."""
         print(f"{printable(self.data)}: {self.count} images, {self.target.describe()}")
         summaries = [judge.summarise(self._name) for judge in self._judges]
-        names, samples = map(printable, self.folders), self.config.samples
+        names = [printable(files.folder) for files in self.models]
+        samples = self.config.samples
         named = list(zip(names, summaries, strict=True))
         models = [{"model": name, **summary} for name, summary in named]
         verdict = {"data": printable(self.data), "samples": samples, "models": models}
@@ -154,9 +155,9 @@ class Session:
     def _seek_frames(self) -> dict[str, dict[str, float]]:
         """Prints how near training frames come to images; returns it for JSON."""
         drawn = {}
-        for label, judge, model in zip(LABELS, self._judges, self.models, strict=False):
+        for label, judge, files in zip(LABELS, self._judges, self.models, strict=False):
             rng = np.random.default_rng(SEED)
-            z = rng.standard_normal((SAMPLE, model.latent_dim)).astype(np.float32)
+            z = rng.standard_normal((SAMPLE, files.config.latent_dim)).astype("f4")
             name = f"drawn by {label if len(self.models) > 1 else 'the model'}"
             drawn[name] = judge, NearestFrames(judge.decode(z))
         own = NearestFrames(np.stack(self._sample))

@@ -4,12 +4,12 @@ It runs the list of layers in `architecture.py` without TensorFlow, which takes 
 to start than a thousand images take here; a test holds it against Keras.
 """
 
-import os
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from vae.checkpoint.model_files import ModelFiles
 from vae.checkpoint.storage import unpack_arrays
 from vae.config import ModelConfig
 from vae.errors import VaeError
@@ -22,14 +22,15 @@ BLOCK_PIXELS = 100_000  # of images that go through together; more leave the cac
 GELU_SLOPE, GELU_CUBE = np.float32(np.sqrt(2 / np.pi)), np.float32(0.044715)
 
 
-def load_actor(folder: str, config: ModelConfig) -> "Actor":
-    """Returns the actor of a model directory.
+def load_actor(files: ModelFiles) -> "Actor":
+    """Returns the actor of a model.
 
     Raises:
-        VaeError: the weights are missing, damaged or of another model.
+        VaeError: the weights are damaged or of another model.
     """
-    path = os.path.join(folder, "weights.h5")
-    return Actor(config, unpack_arrays(path, shape_arrays(config)))
+    path, content = files.find("weights.h5")
+    arrays = unpack_arrays(path, shape_arrays(files.config), content)
+    return Actor(files.config, arrays)
 
 
 class Actor:

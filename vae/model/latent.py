@@ -171,8 +171,10 @@ def nearest_to_average(z: np.ndarray) -> np.ndarray:
     return z[np.argmin(np.square(distance).sum(1))]
 
 
-def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
-    """Reads `LatentStatistics` from a file that may be hostile.
+def load_statistics(path: str, content: bytes, latent_dim: int) -> LatentStatistics:
+    """Reads `LatentStatistics` from the bytes of a file that may be hostile.
+
+    `path` is for messages.
 
     Raises:
         VaeError: it is missing, damaged, or of another size.
@@ -195,8 +197,7 @@ def load_statistics(path: str, latent_dim: int) -> LatentStatistics:
         "mixture_covariance": (latent_dim, latent_dim),
     }
     try:
-        # numpy closes a file by itself only if it is whole.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             if sum(member.file_size for member in arrays.zip.infolist()) > MAX_BYTES:
                 raise ValueError("too large")
             if not mixture.keys().isdisjoint(arrays.keys()):

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae.config import ModelConfig, ReconstructConfig
+from vae.checkpoint.model_files import ModelFiles
+from vae.config import ReconstructConfig
 from vae.data.arrays import read_crops
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
@@ -72,10 +73,11 @@ class LoadedActor:
         VaeError: weights or statistics are missing, damaged or of another model.
     """
 
-    def __init__(self, folder: str, config: ModelConfig):
-        self._config, self.network = config, load_actor(folder, config)
-        path = os.path.join(folder, "latent.npz")
-        self.statistics = load_statistics(path, config.latent_dim)
+    def __init__(self, files: ModelFiles):
+        self._config, self.network = files.config, load_actor(files)
+        path, content = files.find("latent.npz")
+        size = files.config.latent_dim
+        self.statistics = load_statistics(path, content, size)
         _refuse_others(path, len(self.statistics.reader), "features", FEATURES)
         _refuse_others(path, len(self.statistics.gain), "measures", len(NAMES), 0)
 

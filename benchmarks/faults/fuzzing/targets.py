@@ -22,7 +22,7 @@ from benchmarks.faults.fuzzing.mutations import damage_bytes, damage_csv, damage
 from vae.checkpoint.directory import find_checkpoint, save_checkpoint
 from vae.checkpoint.model_files import (
     read_metadata,
-    verify_model_files,
+    read_model_files,
     write_model_files,
 )
 from vae.checkpoint.storage import CHECKPOINT_SCHEMA, pack_arrays
@@ -136,7 +136,7 @@ class Metadata:
         self.path.write_bytes(content)
         try:
             metadata, config = read_metadata(self.folder)
-            verify_model_files(self.folder, metadata)
+            read_model_files(self.folder, metadata)
         except VaeError as error:
             return told(error)
         ModelConfig(**config.to_dict())
