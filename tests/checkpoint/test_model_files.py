@@ -9,7 +9,12 @@ import pytest
 
 from tests.actors import PLAIN
 from tests.faults import DAMAGES, MANY, Code, Faults, Killed
-from vae.checkpoint.model_files import NAMES, read_model_files, write_model_files
+from vae.checkpoint.model_files import (
+    NAMES,
+    open_model,
+    read_model_files,
+    write_model_files,
+)
 from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
 from vae.errors import RefusedError, VaeError
@@ -46,6 +51,14 @@ def test_the_digests_are_those_of_the_files(model):
     write_model_files(model, META | {"epochs_done": 3})
     verify(model)
     assert read_json(model / "metadata.json") == metadata | {"epochs_done": 3}
+
+
+def test_row_77_files_that_are_replaced_once_verified_are_not_used(model):
+    files = open_model(model, {}, pytest.fail)
+    write_model_files(model, META, contents(1.0))
+    assert files.contents == contents() != contents(1.0)
+    path, content = files.find("latent.npz")
+    assert (path, content) == (str(model / "latent.npz"), contents()["latent.npz"])
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["error", "kill"])
