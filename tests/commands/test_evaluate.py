@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.actors import PLAIN
 from tests.drawing import make_faces
 from tests.files import write_h5
 from vae.checkpoint.model_files import write_model_files
@@ -14,6 +15,7 @@ from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
 from vae.evaluation.judge import Judge
 from vae.images.pixels import psnr
+from vae.model.latent import LatentStatistics
 from vae.model.losses import LOG_SIGMA_RANGE
 from vae.model.network import VAE
 
@@ -29,7 +31,7 @@ def blank_model(tiny_model, tmp_path):
     config = ModelConfig(20, 24, 3, 3)
     metadata["model"] = config.to_dict()
     arrays = {name: v.numpy() for name, v in VAE(config).arrays.items()}
-    latent = (tiny_model / "latent.npz").read_bytes()  # which evaluate doesn't read
+    latent = LatentStatistics(**PLAIN).pack()
     contents = {"weights.h5": pack_arrays(arrays), "latent.npz": latent}
     write_model_files(folder, metadata, contents)
     return folder

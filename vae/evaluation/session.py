@@ -24,8 +24,10 @@ from vae.evaluation.report import LABELS
 from vae.files import printable
 from vae.images.pixels import Target
 from vae.images.sheets import write_png
+from vae.model.latent import load_statistics
 from vae.model.network import VAE
 from vae.parallel import map_ordered
+from vae.strangers.measures import describe_film
 from vae.terminal import list_failures, progress_bar
 
 SAMPLE = 64  # images drawn, and images of the data, that are sought among the frames
@@ -146,6 +148,11 @@ class Session:
         for label, (name, summary) in zip(LABELS, named, strict=False):
             print(f"{label if len(named) > 1 else 'model'}: {name}")
             print("\n".join(f"  {line}" for line in report.format_details(summary)))
+        for files in self.models:
+            size = files.config.latent_dim
+            statistics = load_statistics(*files.find("latent.npz"), size)
+            if line := describe_film(statistics.span):
+                print(f"{printable(files.folder)}: {line}")
         if len(named) > 1:
             found = report.compare(*(judge.series() for judge in self._judges))
             verdict["comparison"] = [one.to_dict() for one in found]

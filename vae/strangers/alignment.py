@@ -33,7 +33,7 @@ from vae.strangers.features import (
     measure_features,
 )
 from vae.strangers.landmarks import NAMES, measure_faces
-from vae.strangers.measures import correct_codes
+from vae.strangers.measures import correct_codes, describe_excess
 from vae.strangers.registration import register, warp
 
 MIN_CROPS = 8  # that a folder's statistics need
@@ -140,6 +140,9 @@ class LoadedActor:
         if config.align == "register":
             measures, how = self._measure(images)
             lines.append(how)
+            if measures is not None:
+                beyond = describe_excess(measures, self.statistics.span)
+                lines += filter(None, [beyond])
         known = self.network, images, self.statistics
         z = find_codes(*known, config, neutral, measures)
         return Aligned(z, lines, config.align)

@@ -29,6 +29,23 @@ REACH = 0.99  # quantile of a movement that counts as all of it
 GAINS = 0.5, 2.0  # on a stranger's movement, to reach as far as the actor's
 BEYOND = 0.3  # of the actor's reach, how far a movement may go beyond, softly
 EPSILON = 1e-6  # keeps divisions finite
+# Movements that have a name: measures whose mean moves, which way from rest, and how
+# far people go, in distances between the eyes (second farthest of seven photographed).
+MOVEMENTS = {
+    "mouth open": (("mouth open",), 1, 0.26),
+    "mouth wide": (("mouth wide",), 1, 0.26),
+    "smile": (("smile",), 1, 0.12),
+    "pucker": (("pucker",), 1, 1.1),
+    "mouth to the left": (("mouth aside",), -1, 0.035),
+    "mouth to the right": (("mouth aside",), 1, 0.035),
+    "eyes shut": (("left eye", "right eye"), -1, 0.14),
+    "brows up": (("left brow", "right brow"), 1, 0.085),
+    "brows down": (("left brow", "right brow"), -1, 0.085),
+    "head to the left": (("head turned",), -1, 0.34),
+    "head to the right": (("head turned",), 1, 0.34),
+}
+LITTLE = 0.4  # of what people do, below which a film lacks a movement
+MORE = 1.5  # times the film's reach, from which a stranger's movement is beyond it
 
 
 def fit_effects(
@@ -77,6 +94,52 @@ def _find_rest(measures):
 def _ways(moved):
     """Splits movements into how far they go down and how far up, both from 0 on."""
     return np.maximum(-moved, 0), np.maximum(moved, 0)
+
+
+def describe_film(span: np.ndarray) -> str | None:
+    """Returns a line on which movements a film holds, or None if none were measured.
+
+    Left and right are those of the picture.
+
+    Args:
+        span: (5, M), of `LatentStatistics`.
+    """
+    if not span.shape[1]:
+        return None
+    shares = {name: _reach(span, name) / MOVEMENTS[name][2] for name in MOVEMENTS}
+    held = ", ".join(f"{name} {min(share, 1):.1f}" for name, share in shares.items())
+    lacking = ", ".join(name for name, share in shares.items() if share < LITTLE)
+    advice = f"; film more of: {lacking}" if lacking else ""
+    return f"the film, of what people do: {held}{advice}"
+
+
+def describe_excess(measures: np.ndarray, span: np.ndarray) -> str | None:
+    """Returns a line on what a stranger does beyond the actor's film, or None.
+
+    Args:
+        measures: (N, M), of one person; rows of NaN count for nothing.
+        span: (5, M), of `LatentStatistics`.
+    """
+    seen = np.flatnonzero(np.isfinite(measures[:, 0]))
+    moved, found = measures[seen] - _find_rest(measures[seen]), []
+    for name, (parts, way, usual) in MOVEMENTS.items():
+        columns = [NAMES.index(part) for part in parts]
+        limit = max(MORE * _reach(span, name), LITTLE * usual)
+        beyond = seen[way * moved[:, columns].mean(1) > limit]
+        if len(beyond):
+            found.append(f"{name} in {len(beyond)} (first: {beyond[0] + 1})")
+    if not found:
+        return None
+    return (
+        f"beyond the actor's film, and so weaker, of {len(measures)} crops:"
+        f" {', '.join(found)}"
+    )
+
+
+def _reach(span, name):
+    """How far the film goes in a movement of `MOVEMENTS`."""
+    parts, way, _ = MOVEMENTS[name]
+    return float(np.mean([span[3 + (way > 0), NAMES.index(part)] for part in parts]))
 
 
 def translate(measures: np.ndarray, span: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from vae.images.pixels import measure_pixels
 from vae.images.sheets import make_grid, stack_pairs, write_png
 from vae.model.export import write_saved_model
 from vae.model.inference import Actor
+from vae.strangers.measures import describe_film
 from vae.strangers.reader import ReaderFitter
 from vae.training.augment import augment_fully
 from vae.training.history import write_history
@@ -38,6 +39,9 @@ class Recorder:
         images: of the training, uint8 (N, H, W, C).
         data_description: the form and the fingerprint of the data, for metadata.
         arithmetic: that this run computes in.
+
+    Attributes:
+        film: a line on what the film holds, or None if it isn't known.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Recorder:
         self._data_description, self._arithmetic = data_description, vars(arithmetic)
         sample, seed = sample_images(images), self._config.seed
         self._reader = ReaderFitter(sample, seed, augment_fully)
+        self.film: str | None = None
         self._best = {}  # name -> array, of the best epoch
         self._exported = 0  # the epoch whose weights were written last
 
@@ -108,10 +113,11 @@ class Recorder:
         """Writes what other commands load, with the arrays if the best is a new one."""
         contents = None
         if self._exported != progress.best_epoch:
-            actor = Actor(self._model.config, self._best)
+            statistics = self._reader.fit(Actor(self._model.config, self._best))
+            self.film = describe_film(statistics.span)
             contents = {
                 "weights.h5": pack_arrays(self._best),
-                "latent.npz": self._reader.fit(actor).pack(),
+                "latent.npz": statistics.pack(),
             }
         write_model_files(self._output, self._describe(progress), contents)
         self._exported = progress.best_epoch

@@ -174,8 +174,8 @@ class Session:
             epoch, decibel = self.progress.best_epoch, best["val_psnr"]
             print(f"best epoch: {epoch}, held-out PSNR {decibel:.2f} dB")
         collapse = describe_collapse(best["kl_loss"], self.model.config.latent_dim)
-        if collapse:
-            self._say(collapse)
+        for line in filter(None, [collapse, self.recorder.film]):
+            self._say(line)
 
     def on_step(self, losses: dict[str, float]) -> None:
         """Moves the bar; saves and stops when a signal came, saves when it is time."""
