@@ -207,6 +207,12 @@ def refuse_overlap(files: Iterable[str], inputs: Iterable[str]) -> None:
                 )
 
 
+def shorten_name(stem: str, ending: str) -> str:
+    """Returns stem + ending; a long stem is cut, so that every disk takes the name."""
+    kept = os.fsencode(stem)[: MAX_NAME - len(ending)]
+    return kept.decode(errors="ignore") + ending
+
+
 def refuse_output(
     option: str, path: str | None, ending: str, inputs: Iterable[str], overwrite: bool
 ) -> None:

@@ -69,9 +69,13 @@ def test_a_video_and_a_data_file_become_what_the_folder_does(
     for path, name in ((clip, "clip_000007.png"), (data, "data_000007.png")):
         out = tmp_path / f"out_{path.stem}"
         status, told, _ = run_cli("reconstruct", model, path, out)
-        assert (
-            status == 0 and told == f"20 of 20 crops in {out}\n"
-        )  # of a stranger's no PSNR
+        # They are a stranger's, whose PSNR would mean nothing.
+        sheet = f"{out}.sheet.png"
+        assert status == 0
+        assert told == f"20 of 20 crops in {out}\nat a glance: {sheet}\n"
+        with Image.open(sheet) as picture:  # twelve crops above the actor
+            assert picture.height == LABEL_HEIGHT + 2 * 16 + 2
+            assert picture.width > 12 * 16
         assert files_below(out)[7] == name
         np.testing.assert_array_equal(read_folder(out), expected)
 

@@ -15,12 +15,12 @@ from vae.data.video import VideoSource
 from vae.data.writer import reserve
 from vae.errors import RefusedError
 from vae.files import (
-    MAX_NAME,
     explain,
     natural_key,
     printable,
     refuse_existing,
     refuse_overlap,
+    shorten_name,
 )
 from vae.images.networks import is_installed
 from vae.images.pixels import Target, show_size
@@ -90,11 +90,10 @@ def _check_faces(args):
 
 
 def _name_sheet(output, kind):
-    """Returns OUTPUT.kind.png; a long name is cut, so that every disk takes it."""
+    """Returns OUTPUT.kind.png."""
     folder, name = os.path.split(output)
-    ending = f".{kind}.png"
-    stem = os.fsencode(os.path.splitext(name)[0])[: MAX_NAME - len(ending)]
-    return os.path.join(folder, stem.decode(errors="ignore") + ending)
+    stem = os.path.splitext(name)[0]
+    return os.path.join(folder, shorten_name(stem, f".{kind}.png"))
 
 
 def _check_output(args, sheets):

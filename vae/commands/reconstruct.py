@@ -20,7 +20,7 @@ from vae.images.films import SUFFIXES, check_film
 from vae.images.networks import is_installed
 from vae.images.reading import ImageError, read_image
 from vae.reconstruction.footage import Footage
-from vae.reconstruction.session import PATCHES, Request, Session
+from vae.reconstruction.session import PATCHES, Request, Session, name_sheet
 from vae.strangers.alignment import LoadedActor
 from vae.strangers.directions import choose_direction
 
@@ -151,6 +151,9 @@ def _check_outputs(args, path, footage, request):
         refuse_existing(args.patches, here, args.overwrite)
         if os.path.realpath(args.patches) == os.path.realpath(output):
             raise RefusedError("--patches: the output found, another folder expected")
+    folder, sheet = os.path.split(name_sheet(output))
+    refuse_overlap([os.path.join(folder, sheet)], inputs)
+    refuse_existing(folder or ".", [sheet], args.overwrite)
     refuse_output("--latents", args.latents, ".npz", inputs, args.overwrite)
 
 

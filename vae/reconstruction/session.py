@@ -11,10 +11,16 @@ import numpy as np
 
 from vae.config import ModelConfig, ReconstructConfig
 from vae.errors import StoppedError, VaeError
-from vae.files import plan_outputs, printable, replace_file
+from vae.files import plan_outputs, printable, replace_file, shorten_name
 from vae.images.films import Frame, write_film
 from vae.images.pixels import psnr, show_size
-from vae.images.sheets import join_side_by_side, label_grid, write_face, write_png
+from vae.images.sheets import (
+    join_side_by_side,
+    label_grid,
+    make_grid,
+    write_face,
+    write_png,
+)
 from vae.parallel import cut_evenly, map_ordered
 from vae.reconstruction.compositing import Compositor, Patch, invert, lay
 from vae.reconstruction.footage import Footage, read_crops
@@ -24,6 +30,7 @@ from vae.terminal import list_failures, progress_bar, signals_to
 SAMPLE = 256  # results whose colours stand for all
 LABELS = ["input", "actor"]
 PATCHES = ("patches.csv", "patches.npz")
+SHEET = 12  # crops on the sheet, evenly spread
 Picture = tuple[int, np.ndarray]  # place among all pictures, uint8 (H, W, C)
 
 
@@ -50,6 +57,14 @@ class Request:
     direction: np.ndarray | None
 
 
+def name_sheet(output: str) -> str:
+    """Returns where the sheet of a folder or a film goes, beside it."""
+    folder, name = os.path.split(os.path.normpath(output))
+    if name in (os.curdir, os.pardir):
+        folder, name = os.path.split(os.path.abspath(output))
+    return os.path.join(folder, shorten_name(name, ".sheet.png"))
+
+
 class Session:
     """One person, from crops to results."""
 
@@ -60,6 +75,7 @@ class Session:
         self._footage, self._request = footage, request
         self._decibel = []  # of each crop whose result is written
         self._compares = False  # whether these tell anything
+        self._sheet: str | None = None
 
     def run(self) -> int:
         """Writes everything and prints what came out; returns the exit status.
@@ -101,9 +117,23 @@ class Session:
             self._write_film(crops, self._compose(crops, z, compositor))
         else:
             self._write_pictures(crops, self._compose(crops, z, compositor))
+        if len(z) > 1:
+            self._write_sheet(crops, z)
         if request.latents is not None:
             z_log_var = actor.encode(crops.images)[1]
             _save_latents(request.latents, crops.printable_names(), z, z_log_var)
+
+    def _write_sheet(self, crops, z):
+        """Shows at a glance what came of it: crops above the actor."""
+        chosen = np.unique(np.linspace(0, len(z) - 1, SHEET).astype(int))
+        inputs = np.stack([crops.images[number] for number in chosen.tolist()])
+        images = np.concatenate([inputs, self._actor.decode(z[chosen])])
+        height, width = images.shape[1:3]
+        numbers = [str(crops.indices[number] + 1) for number in chosen]
+        grid = make_grid(images, columns=len(chosen))
+        path = name_sheet(self._request.output)
+        write_png(path, label_grid(grid, (width, height), LABELS, numbers))
+        self._sheet = path
 
     def _make_compositor(self, crops, z):
         tick = float(self._footage.tick)
@@ -259,6 +289,8 @@ class Session:
             name = crops.printable_names()[worst]
             mean = f"mean {decibel.mean():.2f} dB"
             print(f"PSNR: {mean}, worst {decibel[worst]:.2f} dB ({name})")
+        if self._sheet:
+            print(f"at a glance: {printable(self._sheet)}")
         if missing and crops.indices:
             done = "left out"
             if self._request.paste:
