@@ -23,12 +23,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP",
 MIN_ADDRESS_SPACE = 3 << 30  # bytes; measured on two cores, each thread takes more
 
 
-class PatientStream:
-    """A stream of messages that never fails; what can't be written goes nowhere.
-
-    A training must not end because the terminal or `head` that showed it did, nor
-    because the disk of its log is full.
-    """
+class _GuardedStream:
+    """A text stream each write of which goes through `_guard`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -38,17 +34,25 @@ class PatientStream:
 
     def write(self, text: str) -> int:
         """Writes text; returns its length."""
-        with self._patient():
+        with self._guard():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Hands on what was written."""
-        with self._patient():
+        with self._guard():
             self._stream.flush()
 
+
+class PatientStream(_GuardedStream):
+    """A stream of messages that never fails; what can't be written goes nowhere.
+
+    A training must not end because the terminal or `head` that showed it did, nor
+    because the disk of its log is full.
+    """
+
     @contextmanager
-    def _patient(self):
+    def _guard(self):
         try:
             yield
         except BlockingIOError:  # a slow terminal; later lines may be shown again
@@ -57,30 +61,14 @@ class PatientStream:
             _point_nowhere(self._stream.fileno())
 
 
-class ResultStream:
+class ResultStream(_GuardedStream):
     """A stream of results; one that can't be written ends the command with a line.
 
     A reader that leaves is no such failure, and raises BrokenPipeError.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        """Writes text; returns its length."""
-        with self._failing():
-            return self._stream.write(text)
-
-    def flush(self) -> None:
-        """Hands on what was written."""
-        with self._failing():
-            self._stream.flush()
-
     @contextmanager
-    def _failing(self):
+    def _guard(self):
         try:
             yield
         except BrokenPipeError:

@@ -45,6 +45,14 @@ def test_row_24_an_endless_file_is_refused(line, refused, tmp_path, monkeypatch)
     assert refused(line) == FOR_EVER
 
 
+def let_child(end, folder, monkeypatch):
+    """Puts a shell script in the place of the child."""
+    child = folder / "child"
+    child.write_text(f"#!/bin/sh\n{end}\n")
+    child.chmod(child.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(preflight.sys, "executable", str(child))
+
+
 @pytest.mark.parametrize(
     "end, told",
     [
@@ -55,10 +63,8 @@ def test_row_24_an_endless_file_is_refused(line, refused, tmp_path, monkeypatch)
     ],
 )
 def test_row_24_a_child_that_dies_is_a_refusal(end, told, tmp_path, monkeypatch):
-    path, child = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8)), tmp_path / "child"
-    child.write_text(f"#!/bin/sh\n{end}\n")
-    child.chmod(child.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(preflight.sys, "executable", str(child))
+    path = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8))
+    let_child(end, tmp_path, monkeypatch)
     with pytest.raises(RefusedError) as caught:
         try_images(path, "data")
     assert str(caught.value).startswith(f"{path}: {told}, a damaged or a hostile file;")
@@ -83,10 +89,8 @@ def test_row_92_a_chunk_that_unpacks_to_far_more_than_it_may(tmp_path):
     ],
 )
 def test_row_94_a_child_that_is_ended_blames_no_file(end, told, tmp_path, monkeypatch):
-    path, child = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8)), tmp_path / "child"
-    child.write_text(f"#!/bin/sh\n{end}\n")
-    child.chmod(child.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(preflight.sys, "executable", str(child))
+    path = write_h5(tmp_path / "in.h5", make_faces(4, 8, 8))
+    let_child(end, tmp_path, monkeypatch)
     with pytest.raises(VaeError) as caught:
         try_images(path, "data")
     assert str(caught.value).startswith(f"{path}: can't be checked, {told}")

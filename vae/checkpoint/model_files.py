@@ -9,11 +9,12 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from vae.checkpoint.storage import digest, read_json, write_json
 from vae.config import ModelConfig, option_name
-from vae.errors import RefusedError, VaeError
+from vae.errors import RefusedError
 from vae.files import check_regular, explain, printable, replace_files
 
 NAMES = ("weights.h5", "latent.npz")
@@ -42,19 +43,6 @@ def write_model_files(
         write_json(path, metadata | {"files": new, "files_before": before})
     replace_files({os.path.join(folder, n): contents[n] for n in NAMES}, sync=True)
     write_json(path, metadata | {"files": new})
-
-
-def digest_weights(folder: str | os.PathLike) -> str:
-    """Returns the SHA-256 of a model's weights, in hexadecimal digits.
-
-    Raises:
-        VaeError: they can't be read.
-    """
-    path = os.path.join(folder, "weights.h5")
-    try:
-        return _digest_file(path)["sha256"]
-    except OSError as error:
-        raise VaeError(f"{printable(path)}: {explain(error)}") from error
 
 
 def _digests(folder):
@@ -88,6 +76,11 @@ class ModelFiles:
     def find(self, name: str) -> tuple[str, bytes]:
         """Returns the path of a file, for messages, and its bytes."""
         return os.path.join(self.folder, name), self.contents[name]
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """The SHA-256 of the weights, in hexadecimal digits."""
+        return digest(self.contents["weights.h5"])["sha256"]
 
 
 def read_model_files(

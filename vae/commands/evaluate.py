@@ -49,11 +49,14 @@ def run(args: argparse.Namespace) -> int:
     actor, count = None, 0
     if args.actor is not None:
         actor, count = _open_actor(args.actor, args.models, found)
+    # A folder's images can't be told from others.
+    own = source.fingerprint() if isinstance(source, FileSource) else None
     files = []
     for folder, (metadata, model) in zip(args.models, found, strict=True):
         contents = read_model_files(folder, metadata)
         files.append(ModelFiles(folder, model, contents))
-        _tell_of_training(args.data, source, folder, metadata)
+        if own and own == _trained_on(metadata).get("fingerprint"):
+            _tell_of_training(args.data, folder)
     with quiet_tensorflow():
         from vae.evaluation.session import Session
     session = Session(
@@ -141,15 +144,12 @@ def _same_shape(size, other):
     return abs(size[0] * other[1] - size[1] * other[0]) <= max(*size, *other) / 2
 
 
-def _tell_of_training(path, source, folder, metadata):
-    """Says that images were trained on; a folder's can't be told."""
-    trained = _trained_on(metadata).get("fingerprint")
-    if isinstance(source, FileSource) and source.fingerprint() == trained:
-        print(
-            f"{printable(path)}: the images that {printable(folder)} was trained on;"
-            " what is measured flatters it, so take others to judge it by",
-            file=sys.stderr,
-        )
+def _tell_of_training(path, folder):
+    print(
+        f"{printable(path)}: the images that {printable(folder)} was trained on;"
+        " what is measured flatters it, so take others to judge it by",
+        file=sys.stderr,
+    )
 
 
 def _open_actor(path, folders, found):

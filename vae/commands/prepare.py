@@ -5,12 +5,17 @@ import os
 import stat
 import sys
 
-import h5py
-
 from vae.config import FALLBACK_SIDE, MAX_SIDE, MIN_SIDE, PrepareConfig
 from vae.data.openface import choose_face, describe_faces
 from vae.data.shards import find_shards
-from vae.data.sources import FACE_ADVICE, FileSource, PictureSource, open_folder
+from vae.data.sources import (
+    FACE_ADVICE,
+    HDF5_EXTENSIONS,
+    FileSource,
+    PictureSource,
+    is_hdf5,
+    open_folder,
+)
 from vae.data.video import VideoSource
 from vae.data.writer import reserve
 from vae.errors import RefusedError
@@ -26,8 +31,6 @@ from vae.images.networks import is_installed
 from vae.images.pixels import Target, show_size
 from vae.images.reading import EXTENSIONS
 from vae.preparation.pipeline import BAD_KINDS, Pipeline
-
-HDF5_EXTENSIONS = (".h5", ".hdf5")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -189,8 +192,7 @@ def _open_pictures(names, face):
 def _open_input(path, config, face):
     if os.path.isdir(path):
         return open_folder(path, config.min_confidence, _warn, face)
-    regular = os.path.isfile(path)
-    if path.lower().endswith(HDF5_EXTENSIONS) or (regular and h5py.is_hdf5(path)):
+    if is_hdf5(path):
         source = FileSource(path, config.hdf5_dataset_name, config.layout)
         for note in source.layout_notes:
             _warn(note)

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         jobs.append((footage, here))
     actor = LoadedActor(files)
     if args.direction:
-        direction = choose_direction(actor, model, args.input, args.direction)
+        direction = choose_direction(actor, files, args.direction)
         jobs = [(f, replace(here, direction=direction)) for f, here in jobs]
     statuses = []
     for footage, here in jobs:

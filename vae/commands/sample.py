@@ -35,14 +35,13 @@ from vae.model.walks import (
     walk_through,
 )
 from vae.parallel import cut_evenly, map_ordered
-from vae.strangers.alignment import LoadedActor
+from vae.strangers.alignment import LoadedActor, read_pictures
 from vae.strangers.directions import (
     check_name,
     choose_direction,
     describe_direction,
     list_directions,
     list_pictures,
-    read_pictures,
     save_direction,
 )
 from vae.terminal import progress_bar, signals_to
@@ -93,14 +92,14 @@ def run(args: argparse.Namespace) -> int:
     model = files.config
     if args.list:
         for name in list_directions(args.input):
-            print(describe_direction(args.input, name))
+            print(describe_direction(files, name))
         return 0
     series = _plan(args, config, model)
     _check_outputs(args, config, series)
     actor = LoadedActor(files)
     codes, labels = _find_codes(args, config, model, actor, series)
     if args.direction:
-        step = config.strength * _find_direction(args, model, actor)
+        step = config.strength * _find_direction(args, files, actor)
         codes = (z + step for z in codes)
     draw = _draw if args.film is None else _film
     draw(args, config, series, actor.network, codes, labels)
@@ -201,12 +200,12 @@ def _check_outputs(args, config, series):
     refuse_existing(config.output_dir, names, args.overwrite)
 
 
-def _find_direction(args, model, actor):
+def _find_direction(args, files, actor):
     """Returns the direction (Z,), which is kept if that was asked for."""
-    direction = choose_direction(actor, model, args.input, args.direction)
+    direction = choose_direction(actor, files, args.direction)
     if args.save_direction is not None:
         name = args.save_direction
-        path = save_direction(args.input, name, direction, args.direction)
+        path = save_direction(files, name, direction, args.direction)
         print(f"direction kept: {printable(path)}")
     return direction
 
@@ -234,7 +233,7 @@ def _find_codes(args, config, model, actor, series):
         codes = traverse(prior.mean, directions, config.steps, config.temperature)
         return codes, rows
     if config.walk == "images":
-        images = read_pictures(series.inputs, model)
+        images = read_pictures("", series.inputs, model)
         z, lines, _ = actor.align(images, ReconstructConfig())
         for line in lines:
             print(line, file=sys.stderr)

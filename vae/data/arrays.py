@@ -155,10 +155,6 @@ class Crops:
     failures: list[tuple[int, str]]
     notes: list[tuple[int, str]]
 
-    def printable_names(self) -> list[str]:
-        """Returns the name of each image, as one line of text."""
-        return [printable(self.names[place]) for place in self.indices]
-
 
 def read_crops(
     folder: str,

@@ -32,6 +32,7 @@ UNIT_IMAGES = 32
 MAX_BLOCK_BYTES = 64 << 20  # read from an HDF5 file at a time
 MAX_FRAME = 2**63 - 1  # what a data file holds
 FACE_ADVICE = "choose one with --face"
+HDF5_EXTENSIONS = (".h5", ".hdf5")
 
 
 class Batch:
@@ -211,6 +212,12 @@ def open_folder(
         )
     label = os.path.basename(os.path.abspath(folder))
     return PictureSource(folder, kept, label, len(names) - len(kept))
+
+
+def is_hdf5(path: str) -> bool:
+    """Whether a file is called like an HDF5 file, or is one; a pipe is not opened."""
+    is_called = path.lower().endswith(HDF5_EXTENSIONS)
+    return is_called or (os.path.isfile(path) and h5py.is_hdf5(path))
 
 
 class FileSource(ImageFile):

@@ -16,11 +16,10 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 
 from vae.config import ModelConfig, PrepareConfig
-from vae.data.sources import FileSource, list_crops
+from vae.data.sources import FileSource, is_hdf5, list_crops
 from vae.data.video import VideoSource
 from vae.errors import VaeError
 from vae.files import explain, printable
@@ -29,7 +28,6 @@ from vae.images.reading import EXTENSIONS, ImageError, read_image, read_size
 from vae.parallel import count_cores, map_ordered
 from vae.preparation.faces import Face, FaceDetector, crop_face
 
-HDF5_EXTENSIONS = (".h5", ".hdf5")
 BLOCK = 64  # images of an HDF5 file
 HOLD_BYTES = 16 << 20  # of crops, in memory
 
@@ -86,7 +84,7 @@ class Footage:
         elif os.path.isdir(path) or not os.path.exists(path):
             self.folder, self.names = path, list_crops(path, warn)
             self._walk = self._walk_files
-        elif path.lower().endswith(HDF5_EXTENSIONS) or h5py.is_hdf5(path):
+        elif is_hdf5(path):
             defaults = PrepareConfig()
             self._file = FileSource(
                 path, defaults.hdf5_dataset_name, defaults.layout, (None, None)
@@ -179,6 +177,11 @@ class Crops:
     faces: list[Face | None]
     failures: list[tuple[int, str]]
     notes: list[tuple[int, str]]
+
+    @property
+    def faceless(self) -> int:
+        """Number of pictures that can be read and show no face."""
+        return len(self.names) - len(self.indices) - len(self.failures)
 
     def printable_names(self) -> list[str]:
         """Returns the name of each image, as one line of text."""

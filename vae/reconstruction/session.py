@@ -91,11 +91,10 @@ class Session:
         if crops.indices:
             self._use(crops)
         self._report(crops)
-        missing = len(crops.names) - len(crops.indices) - len(crops.failures)
         failures = [(crops.names[place], reason) for place, reason in crops.failures]
         failures = [(printable(name), reason) for name, reason in failures]
         failures += footage.failures
-        if missing and not crops.indices:
+        if crops.faceless and not crops.indices:
             failures.append((footage.title, "no face found"))
         list_failures(failures, len(crops.names))
         return 1 if failures else 0
@@ -282,7 +281,6 @@ class Session:
         print(f"{len(rows)} patches in {printable(folder)}")
 
     def _report(self, crops):
-        missing = len(crops.names) - len(crops.indices) - len(crops.failures)
         if self._decibel and self._compares:
             decibel = np.array(self._decibel)
             worst = int(np.argmin(decibel))
@@ -291,13 +289,13 @@ class Session:
             print(f"PSNR: {mean}, worst {decibel[worst]:.2f} dB ({name})")
         if self._sheet:
             print(f"at a glance: {printable(self._sheet)}")
-        if missing and crops.indices:
+        if crops.faceless and crops.indices:
             done = "left out"
             if self._request.paste:
                 done = "as they were"
             elif self._request.is_film:
                 done = "show the face before"
-            print(f"without a face: {missing} frames, {done}", file=sys.stderr)
+            print(f"without a face: {crops.faceless} frames, {done}", file=sys.stderr)
         for place, line in crops.notes:
             print(f"{printable(crops.names[place])}: {line}", file=sys.stderr)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vae.checkpoint.model_files import ModelFiles
-from vae.config import ReconstructConfig
+from vae.config import ModelConfig, ReconstructConfig
 from vae.data.arrays import read_crops
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
@@ -112,7 +112,7 @@ class LoadedActor:
         """
         config = ReconstructConfig(align=align, strength=strength, smooth=smooth)
         if isinstance(crops, (str, os.PathLike)):
-            images = _read_folder(crops, self._config)
+            images = read_pictures(crops, find_images(crops), self._config)
         else:
             size = self._config.width, self._config.height
             images = np.stack([resize_image(image, *size) for image in crops])
@@ -174,9 +174,13 @@ def _refuse_others(path, found, what, *expected):
         )
 
 
-def _read_folder(folder, config):
-    """Returns the images of a folder; all of them have to be readable."""
-    crops = read_crops(folder, find_images(folder), config)
+def read_pictures(folder: str, names: list[str], config: ModelConfig) -> np.ndarray:
+    """Returns the images of files, uint8 (N, H, W, C), at the size of a model.
+
+    Raises:
+        VaeError: one can't be read.
+    """
+    crops = read_crops(folder, names, config)
     for place, reason in crops.failures:
         raise VaeError(f"{printable(crops.names[place])}: {reason}")
     return crops.images

@@ -9,14 +9,13 @@ import re
 
 import numpy as np
 
-from vae.checkpoint.model_files import digest_weights
+from vae.checkpoint.model_files import ModelFiles
 from vae.checkpoint.storage import SCHEMA, read_json, write_json
 from vae.config import ModelConfig, ReconstructConfig
-from vae.data.arrays import read_crops
-from vae.errors import RefusedError, VaeError
+from vae.errors import RefusedError
 from vae.files import printable
 from vae.images.reading import find_images
-from vae.strangers.alignment import LoadedActor
+from vae.strangers.alignment import LoadedActor, read_pictures
 
 FOLDER = "directions"
 MAX_NAME = 64
@@ -37,18 +36,6 @@ def list_pictures(paths: list[str]) -> list[str]:
     return names
 
 
-def read_pictures(names: list[str], model: ModelConfig) -> np.ndarray:
-    """Returns the images of files, uint8 (N, H, W, C), at the size of a model.
-
-    Raises:
-        VaeError: one can't be read.
-    """
-    crops = read_crops("", names, model)
-    for place, reason in crops.failures:
-        raise VaeError(f"{printable(names[place])}: {reason}")
-    return crops.images
-
-
 def find_direction(
     actor: LoadedActor, model: ModelConfig, start: str, end: str
 ) -> np.ndarray:
@@ -56,14 +43,14 @@ def find_direction(
 
     Both are of one person, the actor or, of eight crops and more, anyone.
     """
-    images = [read_pictures(list_pictures([at]), model) for at in (start, end)]
+    images = [read_pictures("", list_pictures([at]), model) for at in (start, end)]
     z = actor.align(np.concatenate(images), ReconstructConfig()).z
     count = len(images[0])
     return z[count:].mean(0) - z[:count].mean(0)
 
 
 def choose_direction(
-    actor: LoadedActor, model: ModelConfig, folder: str, given: list[str]
+    actor: LoadedActor, files: ModelFiles, given: list[str]
 ) -> np.ndarray:
     """Returns the direction (Z,) that `--direction` tells: FROM and TO, or a name.
 
@@ -72,13 +59,13 @@ def choose_direction(
         VaeError: a picture can't be read.
     """
     if len(given) == 2:
-        return find_direction(actor, model, *given)
+        return find_direction(actor, files.config, *given)
     if len(given) > 2:
         raise RefusedError(
             f"--direction: {len(given)} values found, two folders or files, or one name"
             " expected"
         )
-    return _load_direction(folder, given[0], model.latent_dim)
+    return _load_direction(files, given[0])
 
 
 def check_name(name: str) -> None:
@@ -91,12 +78,12 @@ def check_name(name: str) -> None:
 
 
 def save_direction(
-    folder: str, name: str, direction: np.ndarray, given: list[str]
+    files: ModelFiles, name: str, direction: np.ndarray, given: list[str]
 ) -> str:
     """Keeps a direction in a model directory; returns the path of its file."""
-    path = os.path.join(folder, FOLDER, f"{name}.json")
+    path = os.path.join(files.folder, FOLDER, f"{name}.json")
     told = {"schema": SCHEMA, "from": printable(given[0]), "to": printable(given[1])}
-    told |= {"weights": digest_weights(folder), "direction": direction.tolist()}
+    told |= {"weights": files.weights_hash, "direction": direction.tolist()}
     write_json(path, told)
     return path
 
@@ -111,15 +98,16 @@ def list_directions(folder: str) -> list[str]:
     return sorted(stem for stem in stems if _NAME.match(stem))
 
 
-def describe_direction(folder: str, name: str) -> str:
+def describe_direction(files: ModelFiles, name: str) -> str:
     """Returns a line about a direction that is kept: its name, from and to."""
-    told = read_json(os.path.join(folder, FOLDER, f"{name}.json"), MAX_BYTES)
+    told = read_json(os.path.join(files.folder, FOLDER, f"{name}.json"), MAX_BYTES)
     ends = (printable(str(told.get(end))[:200]) for end in ("from", "to"))
-    stale = told.get("weights") != digest_weights(folder)
+    stale = told.get("weights") != files.weights_hash
     return f"{name}: {' -> '.join(ends)}" + stale * " (of other weights, not usable)"
 
 
-def _load_direction(folder, name, size):
+def _load_direction(files, name):
+    folder, size = files.folder, files.config.latent_dim
     known = list_directions(folder)
     if name not in known:
         kept = ", ".join(known) if known else "none"
@@ -129,7 +117,7 @@ def _load_direction(folder, name, size):
         )
     path = os.path.join(folder, FOLDER, f"{name}.json")
     told = read_json(path, MAX_BYTES)
-    if told.get("weights") != digest_weights(folder):
+    if told.get("weights") != files.weights_hash:
         raise RefusedError(
             f"{printable(path)}: belongs to other weights, as before more training;"
             " make it again with --save-direction"
