@@ -16,6 +16,8 @@ OPTIONS = {
     "--batch-size 65537": "65537 found, 1 to 65536 expected",
     "--epochs 0": "0 found, 1 to 1000000 expected",
     "--epochs 1000001": "1000001 found, 1 to 1000000 expected",
+    "--minutes 0": "0.0 found, 0.01 to 1000000.0 expected",
+    "--minutes 5 --epochs 3": "5 found and --epochs 3, one of them expected",
     "--learning-rate -1": "-1.0 found, 0.0 to 1000000.0 expected",
     "--learning-rate 1e7": "10000000.0 found, 0.0 to 1000000.0 expected",
     "--learning-rate nan": "nan found, a finite number expected",

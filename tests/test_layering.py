@@ -21,6 +21,7 @@ FLOORS = [  # a room may import from the floors below its own
 ON_TENSORFLOW = {
     *(f"vae.model.{name}" for name in ("network", "losses", "export")),
     *(f"vae.training.{name}" for name in ("session", "recorder", "trainer")),
+    "vae.training.optimizer",
     *(f"vae.training.{name}" for name in ("augment", "events", "distribution")),
     *(f"vae.evaluation.{name}" for name in ("judge", "session")),
 }

@@ -89,7 +89,9 @@ _OWN_SIZE = f"their own if they agree, else {FALLBACK_SIDE}"
 def _check(config):
     for item in fields(config):
         value, limits = getattr(config, item.name), item.metadata
-        problem = _problem(value, item.type, limits)
+        if value is None and item.default is None:
+            continue
+        problem = _problem(value, kind_of(item), limits)
         if problem:
             option = option_name(item.name)
             raise RefusedError(f"{option}: {value!r:.80} found, {problem} expected")
@@ -170,8 +172,17 @@ class TrainConfig(_Config):
     hdf5_dataset_name: str = _option("data", _DATASET, metavar="NAME")
     layout: str = _option("auto", _LAYOUT, choices=LAYOUTS)
     batch_size: int = _option(64, "most images a training step", 1, 65536)
-    epochs: int = _option(500, "passes over the training images", 1, 1_000_000)
-    learning_rate: float = _option(2e-3, "peak of the learning-rate schedule", 0.0, 1e6)
+    epochs: int | None = _option(
+        None,
+        "passes over the training images",
+        1,
+        1_000_000,
+        shown="until the held-out PSNR is flat",
+    )
+    minutes: float | None = _option(
+        None, "about how long to train, instead of --epochs", 0.01, 1e6, shown="off"
+    )
+    learning_rate: float = _option(5e-3, "peak of the learning-rate schedule", 0.0, 1e6)
     beta: float = _option(1.0, "weight of the KL term", 0.0, 1e6)
     augment: str = _option(
         "full", "invent faces; none: the actor's own alone", choices=AUGMENTS

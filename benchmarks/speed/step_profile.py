@@ -32,7 +32,7 @@ from vae.training.progress import Progress  # noqa: E402
 OPERATION = re.compile(r"([\w./\-]+):(_?[A-Z]\w+)")  # name:Type, as the profiler says
 PHASES = {  # and rest: losses, noise, augmentation, the input
     "backward": "gradient_tape",
-    "optimizer": "Adam|global_norm",
+    "optimizer": "(?i)muon|global_norm",
     "networks": "encoder|decoder",
 }
 MATRIX_SIDE, MATRIX_PRODUCTS = 2048, 8
@@ -41,9 +41,9 @@ FORWARD_AND_BACKWARD = 3  # a product, and one for either factor's gradient
 # A layer's output is written, read by the next layer and again on the way back; its
 # gradient is written and read.
 OUTPUT_PASSES = 5
-# A float32 weight is read, its gradient written and read, and Adam reads and writes
-# the weight and both moments.
-WEIGHT_PASSES = 9
+# A float32 weight is read, its gradient written and read, and the optimizer reads and
+# writes the weight and its momentum; its matrix products are counted as time alone.
+WEIGHT_PASSES = 7
 SHOWN = 25  # types of operation
 
 

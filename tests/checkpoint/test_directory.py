@@ -102,8 +102,8 @@ def test_row_05_a_damaged_checkpoint_is_named_and_passed_over(name, damage, tmp_
         assert problem in warning and (damage == "missing" or name in warning)
 
 
-MANIFESTS = ("{}", "[]", '{"schema": 2}', '{"schema": 2, "step": 2, "files": 3}')
-MANIFESTS += ('{"schema": 2, "step": 1, "files": {}}', '{"schema": 2, "step": 2')
+MANIFESTS = ("{}", "[]", '{"schema": 3}', '{"schema": 3, "step": 2, "files": 3}')
+MANIFESTS += ('{"schema": 3, "step": 1, "files": {}}', '{"schema": 3, "step": 2')
 
 
 @pytest.mark.parametrize("text", MANIFESTS)
@@ -118,11 +118,11 @@ def test_row_14_a_manifest_of_another_form_is_damage(text, tmp_path):
 def test_a_checkpoint_of_another_version_is_refused_and_not_called_damaged(tmp_path):
     save(tmp_path, 1)
     path = tmp_path / "checkpoints" / "step-00000001" / "MANIFEST.json"
-    path.write_text(path.read_text().replace('"schema": 2', '"schema": 1'))
+    path.write_text(path.read_text().replace('"schema": 3', '"schema": 1'))
     with pytest.raises(RefusedError) as caught:
         load(tmp_path)
     assert str(caught.value) == (
-        f"{path}: schema 1 found, 2 expected, as this version writes it; train again,"
+        f"{path}: schema 1 found, 3 expected, as this version writes it; train again,"
         " or use the version that wrote it"
     )
 

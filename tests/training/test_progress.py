@@ -16,6 +16,8 @@ def test_the_line_of_an_epoch_fits_80_columns():
     )
     assert len(line) <= 80
     assert "best" not in describe_epoch(ROW, 1000, improved=False)
+    unplanned = describe_epoch(ROW, None, improved=False)
+    assert unplanned.startswith("epoch 1000  loss")
     trained = {name: ROW[name] for name in ("epoch", "loss", "kl_loss")}
     assert describe_epoch(trained, 1000, True).endswith("(KL 1200.0)")
 

@@ -15,6 +15,8 @@ from tests.drawing import encode, make_faces
 from tests.files import ROOT, read_history, write_h5
 from vae import load
 from vae.checkpoint.directory import find_checkpoint, save_checkpoint
+from vae.training import schedule, trainer
+from vae.training.pace import Pace
 from vae.training.session import Session
 
 pytestmark = pytest.mark.tensorflow
@@ -32,14 +34,14 @@ def read_weights(output):
         return {name: file[name][()] for name in file}
 
 
-def assert_same_run(output, straight):
+def assert_same_run(output, straight, steps=STEPS):
     """Every array, every row of the history but its clock, every exported file."""
     expected, found = read_weights(straight), read_weights(output)
     assert expected.keys() == found.keys()
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     assert read_history(output) == read_history(straight)
-    newest = f"checkpoints/step-{STEPS:08}/arrays.h5"
+    newest = f"checkpoints/step-{steps:08}/arrays.h5"
     assert (output / newest).read_bytes() == (straight / newest).read_bytes()
 
 
@@ -84,6 +86,64 @@ def test_row_03_resume_after_a_crash(
     assert_same_run(output, straight)
 
 
+def crash_at(number, monkeypatch, run_cli, *arguments):
+    """Trains, and crashes after the step of that number."""
+
+    def crash(session, losses, original=Session.on_step):
+        original(session, losses)
+        if session.progress.step == number:
+            raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "on_step", crash)
+        with pytest.raises(Crash):
+            run_cli("train", *arguments)
+
+
+UNPLANNED = ["--batch-size", "16", "--latent-dim", "4"]
+
+
+def test_a_run_that_is_planned_by_the_clock_resumes_to_the_same_weights(
+    faces_file, tmp_path, run_cli, monkeypatch
+):
+    """After fifty steps its length is counted out, and no clock is asked again."""
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    monkeypatch.setattr(Pace, "plan", lambda *_, **__: 64)
+    timed = [*UNPLANNED, "--minutes", "3"]
+    assert run_cli("train", *timed, faces_file, straight)[0] == 0
+    crash_at(57, monkeypatch, run_cli, *timed, faces_file, stopped)
+    monkeypatch.setattr(Pace, "plan", lambda *_, **__: 80)
+    status, _, err = run_cli("train", "--resume", faces_file, stopped)
+    assert status == 0 and "going on from step 50" in err
+    assert_same_run(stopped, straight, steps=64)
+
+
+def test_a_run_ends_by_itself_when_its_held_out_psnr_is_flat(
+    faces_file, tmp_path, run_cli, monkeypatch
+):
+    monkeypatch.setattr(schedule, "FLAT_STEPS", 12)
+    monkeypatch.setattr(schedule, "FLAT_GAIN", 100.0)
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    status, _, err = run_cli("train", *UNPLANNED, faces_file, straight)
+    assert status == 0
+    assert "from one third of the epochs to the next: 5 more, in which the" in err
+    rates = [float(row["learning_rate"]) for row in read_history(straight)]
+    last = 0.01 + 0.99 / (0.6 * 32)  # of the last step before the end
+    assert len(rates) == 8 and rates[7] == pytest.approx(5e-3 * last)
+    crash_at(14, monkeypatch, run_cli, *UNPLANNED, faces_file, stopped)
+    assert run_cli("train", "--resume", faces_file, stopped)[0] == 0
+    assert_same_run(stopped, straight, steps=32)
+
+
+def test_a_run_without_held_out_images_has_a_length_of_its_own(
+    faces_file, tmp_path, run_cli, monkeypatch
+):
+    monkeypatch.setattr(trainer, "UNJUDGED_EPOCHS", 2)
+    options = [*UNPLANNED, "--validation-split", "0"]
+    assert run_cli("train", *options, faces_file, tmp_path / "out")[0] == 0
+    assert len(read_history(tmp_path / "out")) == 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_row_04_a_signal_saves_and_says_how_to_go_on(
     straight, faces_file, tmp_path, run_cli, monkeypatch, number
@@ -111,7 +171,7 @@ def test_row_09_resume_of_a_finished_run_changes_nothing(straight, faces_file, r
     before = read_weights(straight)
     status, _, err = run_cli("train", "--resume", "--epochs", 3, faces_file, straight)
     assert status == 0
-    assert "nothing is left to train: 4 epochs done, --epochs 3" in err
+    assert "nothing is left to train: 4 epochs done; --epochs N trains on, to N" in err
     after = read_weights(straight)
     for name, array in before.items():
         np.testing.assert_array_equal(after[name], array)
@@ -150,6 +210,8 @@ def test_row_08_resume_with_other_images_is_refused(straight, tmp_path, run_cli)
 ON_ONE_CORE = """
 import os, shutil, sys
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from vae.training import schedule, trainer
+from vae.training.pace import Pace
 from vae.training.session import Session
 step = Session.on_step
 def on_step(self, losses):

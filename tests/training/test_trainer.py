@@ -66,14 +66,6 @@ def test_beta_grows_over_the_warm_up():
     assert found == [0.0, 0.75, 2.0, 2.0]
 
 
-def test_the_rate_warms_up_and_falls_to_a_hundredth():
-    trainer = make_trainer(learning_rate=1.0, epochs=100)
-    rates = [trainer.learning_rate(step) for step in range(201)]
-    assert rates[0] == pytest.approx(1 / 20, rel=0.01)
-    assert max(rates) == pytest.approx(1, abs=0.05)
-    assert rates[200] == pytest.approx(0.01)
-
-
 def test_row_15_a_loss_that_is_not_finite_stops_with_the_last_good_weights(
     tmp_path, run_cli, faces_file, monkeypatch
 ):
@@ -136,7 +128,7 @@ def test_the_model_directory_holds_what_is_promised(tiny_model):
 
 def test_previews_show_inputs_above_reconstructions(tiny_model):
     sheets = sorted((tiny_model / "previews").iterdir())
-    names = [f"epoch-{epoch:04}.png" for epoch in range(3, 31, 3)]
+    names = [f"epoch-{epoch:04}.png" for epoch in (1, 2, 5, 10, 20, 30)]
     assert [sheet.name for sheet in sheets] == names
     sheet = np.asarray(Image.open(sheets[-1]))
     assert sheet.shape == (48, 6 * 22 - 2, 3)  # six held out, a gap of two

@@ -18,7 +18,7 @@ from vae.errors import OtherVersionError, RefusedError, VaeError
 from vae.files import check_regular, explain, printable, replace_file
 
 SCHEMA = 1  # of metadata.json and of the arrays it describes
-CHECKPOINT_SCHEMA = 2  # of a checkpoint; CHANGELOG.md says when they are raised
+CHECKPOINT_SCHEMA = 3  # of a checkpoint; CHANGELOG.md says when they are raised
 MAX_JSON_BYTES = 64 << 20  # a history of a quarter of a million epochs
 
 

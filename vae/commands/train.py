@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint, state = _check_output(args, warn=partial(print, file=sys.stderr))
         with _gather(args, cluster) as others:
             wanted = _open_data(args, checkpoint, state)
-            _check_batch(wanted, cluster)
+            _check_sharing(wanted, cluster)
             _tell(others, wanted, state)
         with quiet_tensorflow():
             from vae.training.session import Session
@@ -101,10 +101,15 @@ def _gather(args, cluster):
     return meet(cluster, {"version": __version__} | versions | {"options": alike})
 
 
-def _check_batch(wanted, cluster):
-    """Refuses batches of which a worker would have nothing."""
+def _check_sharing(wanted, cluster):
+    """Refuses what workers can't share: small batches, and a plan by the clock."""
     if cluster is None:
         return
+    if wanted["config"].minutes:
+        raise RefusedError(
+            f"--minutes: {wanted['config'].minutes:g} found with several workers, whose"
+            " clocks differ; --epochs expected"
+        )
     workers, config = len(cluster.addresses), wanted["config"]
     smallest = min(
         batch.stop - batch.start
@@ -209,6 +214,11 @@ def _open_data(args, checkpoint, state):
         requested = _merge(stored_model, requested).to_dict()
     else:
         config, arithmetic = TrainConfig(**TrainConfig.pick(vars(args))), None
+        if config.epochs and config.minutes:
+            raise RefusedError(
+                f"--minutes: {config.minutes:g} found and --epochs {config.epochs},"
+                " one of them expected"
+            )
     file = _open(args.inputs, config, requested)
     for note in file.notes:
         print(note, file=sys.stderr)
@@ -255,6 +265,8 @@ def _merge(stored, requested):
             " resume was begun with it; leave the option out"
         )
     allowed = {name: requested[name] for name in CHANGEABLE_ON_RESUME & set(requested)}
+    if allowed.get("epochs"):
+        allowed["minutes"] = None
     return replace(stored, **allowed)
 
 

@@ -69,7 +69,7 @@ class EventLog:
         if progress.step % self._every:
             return
         values = {name: losses[name] for name in PARTS}
-        values["learning_rate"] = self._trainer.learning_rate(progress.step - 1)
+        values["learning_rate"] = self._trainer.learning_rate(progress, ago=1)
         values["milliseconds"] = 1000 * self._seconds / self._steps
         self._seconds, self._steps = 0.0, 0
         self._add(progress.step, {EVERY_STEP + k: v for k, v in values.items()})

@@ -13,7 +13,7 @@ _COLUMNS = {"epoch", "step", "learning_rate", *PARTS, "seconds"}
 _HELD_OUT_COLUMNS = {f"val_{name}" for name in (*PARTS, "psnr")}
 # Of 80 columns, two dozen are left for the bar.
 BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-COUNTERS = ("step", "epoch", "step_in_epoch", "best_epoch")
+COUNTERS = ("step", "epoch", "step_in_epoch", "best_epoch", "planned")
 MAX_THREADS = 1024
 MAX_COUNT = 2**53  # JSON has whole numbers that no float can hold
 
@@ -63,6 +63,7 @@ class Progress:
         sums: of the losses of the steps in the unfinished epoch.
         history: one dict an epoch. best: held-out loss of the best epoch, if any.
         best_epoch: 1 is the first epoch. seconds: spent training.
+        planned: all steps of the run where `--epochs` doesn't say; 0: not known yet.
     """
 
     step: int = 0
@@ -73,6 +74,7 @@ class Progress:
     best: float | None = None
     best_epoch: int = 0
     seconds: float = 0.0
+    planned: int = 0
 
     @property
     def holds_out(self) -> bool:
@@ -131,14 +133,19 @@ def _bad(name: str, found: Any, expected: Any) -> RefusedError:
     return RefusedError(f"progress: {name} {found!r:.80} found, {expected} expected")
 
 
-def describe_epoch(row: dict[str, float], epochs: int, improved: bool) -> str:
-    """Returns the line that tells of an epoch, within 80 columns."""
-    line = f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.1f}"
+def describe_epoch(row: dict[str, float], epochs: int | None, improved: bool) -> str:
+    """Returns the line that tells of an epoch, of so many if known, in 80 columns."""
+    line = f"{count_epoch(row['epoch'], epochs)}  loss {row['loss']:.1f}"
     line += f" (KL {row['kl_loss']:.1f})"
     if "val_psnr" in row:
         line += f"  held-out {row['val_loss']:.1f}, {row['val_psnr']:.2f} dB"
         line += "  best" if improved else ""
     return line
+
+
+def count_epoch(epoch: int, epochs: int | None) -> str:
+    """Returns which epoch it is, of how many if known."""
+    return f"epoch {epoch}/{epochs}" if epochs else f"epoch {epoch}"
 
 
 def read_state(

@@ -25,7 +25,8 @@ from vae.strangers.reader import ReaderFitter
 from vae.training.augment import augment_fully
 from vae.training.history import write_history
 from vae.training.progress import Arithmetic, Progress
-from vae.training.trainer import Images, Trainer, is_finished
+from vae.training.schedule import is_finished
+from vae.training.trainer import Images, Trainer
 
 PREVIEW_IMAGES = 8
 BEST = "best/"  # before the names of the best epoch's arrays in a checkpoint
@@ -156,7 +157,6 @@ class Recorder:
         actor = Actor(self._model.config, self._model.arrays)
         results = actor.decode(actor.encode(images)[0])
         sheet = make_grid(stack_pairs(images, results), columns=len(images))
-        digits = max(4, len(str(self._config.epochs)))
-        name = f"epoch-{epoch:0{digits}}.png"
+        name = f"epoch-{epoch:04}.png"
         write_png(os.path.join(self._output, "previews", name), sheet)
         return sheet

@@ -21,19 +21,20 @@ from vae.terminal import STOPS, progress_bar, signals_to
 from vae.training.cluster import Cluster
 from vae.training.distribution import describe_devices, form_team
 from vae.training.events import EventLog
-from vae.training.progress import BAR, Arithmetic, Progress, describe_epoch
+from vae.training.pace import Pace, describe_seconds
+from vae.training.progress import BAR, Arithmetic, Progress, count_epoch, describe_epoch
 from vae.training.recorder import Recorder
+from vae.training.schedule import FLAT_GAIN, is_finished
 from vae.training.trainer import (
     Images,
     Trainer,
     dtype_policy,
     fit,
-    is_finished,
     resolve_precision,
     use_arithmetic,
 )
 
-PREVIEWS = 10  # a run, evenly spread
+PREVIEWS = {"1", "2", "5"}  # first digit, all others 0, of the epochs that get one
 
 
 class Session:
@@ -74,6 +75,7 @@ class Session:
         self.trainer = Trainer(self.model, self.config, len(images), team)
         self.recorder = Recorder(output, self.trainer, images, data_description, own)
         self.progress, self._events = Progress(), None
+        self._pace = Pace(self.trainer.batches)
         if tensorboard:
             judged = sample_images(images) if held_out is None else held_out
             self._events = EventLog(output, self.trainer, judged)
@@ -112,16 +114,16 @@ class Session:
             )
         if is_finished(self.config, self.progress):
             done = f"{self.progress.epoch} epochs done"
-            wanted = f"--epochs {self.config.epochs}, --patience {self.config.patience}"
-            self._say(f"nothing is left to train: {done}, {wanted}")
+            self._say(f"nothing is left to train: {done}; --epochs N trains on, to N")
         if team:
             team.share_arrays(list(self.trainer.arrays.values()))
         self._saved = time.monotonic()
+        self._planned = self.progress.planned
         self._started = self._saved - self.progress.seconds
         self._step_began = self._saved
         if self._events:
             self._events.begin(self.progress)
-        total = self.trainer.batches * self.config.epochs
+        total = self._count_steps()
         steps = {"initial": self.progress.step, "bar_format": BAR, "delay": 0}
         with signals_to(self._on_signal), progress_bar(total, None, **steps) as bar:
             self._bar = bar
@@ -181,18 +183,24 @@ class Session:
         """Moves the bar; saves and stops when a signal came, saves when it is time."""
         now = time.monotonic()
         self.progress.seconds = now - self._started
+        taken = now - self._step_began
         if self._events:
-            self._events.on_step(self.progress, losses, now - self._step_began)
+            self._events.on_step(self.progress, losses, taken)
         shown = f"KL {losses['kl_loss']:.1f}"
         if self._decibel is not None:
             shown += f", {self._decibel:.2f} dB"
-        epoch = self.progress.epoch + 1
-        self._bar.set_description(f"epoch {epoch}/{self.config.epochs}", refresh=False)
+        epoch = count_epoch(self.progress.epoch + 1, self._count_epochs())
+        self._bar.set_description(epoch, refresh=False)
         self._bar.set_postfix_str(shown, refresh=False)
+        self._bar.total = self._count_steps()
         self._bar.update()
         if self.trainer.stops:
             self._save()
         self.stop_if_asked()
+        if not self._pace.is_known:
+            self._pace.add_step(taken)
+            if self._pace.is_known:
+                self._estimate()
         if time.monotonic() - self._saved > 60 * self.config.checkpoint_minutes:
             self._save()
         self._step_began = time.monotonic()
@@ -202,18 +210,60 @@ class Session:
         self._decibel = row.get("val_psnr")
         if improved:
             self.recorder.keep_best()
-        epochs = self.config.epochs
-        self._say(describe_epoch(row, epochs, improved))
+        self._say(describe_epoch(row, self._count_epochs(), improved))
+        self._tell_plan()
         self.recorder.write_history(self.progress)
-        due = row["epoch"] % max(1, epochs // PREVIEWS) == 0 or row["epoch"] == epochs
+        epoch, finished = str(row["epoch"]), is_finished(self.config, self.progress)
         preview = None
-        if self.held_out is not None and due:
+        if self.held_out is not None and (epoch.rstrip("0") in PREVIEWS or finished):
             preview = self.recorder.write_preview(self.held_out, row["epoch"])
         if self._events:
             self._events.on_epoch(row, preview)
+        self._pace.add_end(time.monotonic() - self._step_began)
         if row["epoch"] == 1:
             self._save()  # from here on sample and reconstruct have a model
         self._step_began = time.monotonic()
+
+    def _count_steps(self) -> int:
+        """Returns all steps of the run, or about how many they will be."""
+        step = self.progress.step
+        return self.trainer.count_steps(self.progress) or self._pace.guess_steps(step)
+
+    def _count_epochs(self) -> int | None:
+        """Returns all epochs of the run, or None as long as that isn't known."""
+        total = self.trainer.count_steps(self.progress)
+        return total and total // self.trainer.batches
+
+    def _estimate(self) -> None:
+        """Says how long the run will take; plans one that has so many minutes."""
+        progress, minutes = self.progress, self.config.minutes
+        if minutes and not progress.planned:
+            began = time.monotonic()
+            self._save()
+            save = time.monotonic() - began
+            left = 60 * minutes - (time.monotonic() - self._started)
+            between = 60 * self.config.checkpoint_minutes
+            progress.planned = self._pace.plan(left, progress.step, save, between)
+            self._save()  # so that a resumed run has the same plan
+        total = self._count_steps()
+        taken = describe_seconds((total - progress.step) * self._pace.step)
+        epochs = total // self.trainer.batches
+        line = f"{self._pace.step:.2g} s a step: about {taken} for {epochs} epochs"
+        if self.trainer.count_steps(progress) is None:
+            line += ", which most films need until their held-out PSNR is flat"
+        self._say(line)
+        self._planned = progress.planned
+
+    def _tell_plan(self) -> None:
+        """Says that the held-out PSNR is flat, once."""
+        planned, self._planned = self._planned, self.progress.planned
+        if not planned and self._planned and self.progress.holds_out:
+            epochs = self._count_epochs() - self.progress.epoch
+            self._say(
+                f"the held-out PSNR grows by less than {FLAT_GAIN} dB from one third of"
+                f" the epochs to the next: {epochs} more, in which the learning rate"
+                " falls"
+            )
 
     def _save(self) -> None:
         if self._events:

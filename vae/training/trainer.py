@@ -14,7 +14,7 @@ from typing import Protocol
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops, optimizers
+from keras import ops
 
 from vae.config import TrainConfig
 from vae.data.arrays import StoredImages
@@ -25,11 +25,17 @@ from vae.model.network import VAE
 from vae.parallel import count_cores, cut_evenly
 from vae.training.augment import NEIGHBOURS, augment
 from vae.training.distribution import Team
+from vae.training.optimizer import KernelMuon
 from vae.training.progress import PARTS, Arithmetic, Progress
+from vae.training.schedule import (
+    UNJUDGED_EPOCHS,
+    count_steps,
+    is_finished,
+    is_flat,
+    learning_rate,
+    plan_fall,
+)
 
-WARMUP_STEPS = 50
-FINAL_RATE = 0.01  # of the peak, at the end of the cosine
-CLIP_NORM = 1.0  # of the gradient of the loss a pixel value
 SIGMA_MEMORY = 0.99  # of the running noise level that validation and saving use
 EVALUATION_BATCH = 128
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
@@ -92,7 +98,7 @@ class Trainer:
         self.asked_to_stop = self._all_stop = False
         self._count = count
         self.batches = count_batches(count, config.batch_size)
-        self.optimizer = optimizers.Adam(global_clipnorm=CLIP_NORM)
+        self.optimizer = KernelMuon()
         self.optimizer.build(model.trainable_variables)
         self._pixels = math.prod(model.encoder.input_shape[1:])
         images = tf.TensorSpec((None, *model.encoder.input_shape[1:]), tf.uint8)
@@ -124,7 +130,7 @@ class Trainer:
             VaeError: the loss or a gradient is not finite; the weights are as before.
                 Or a worker is lost.
         """
-        rate = self.learning_rate(progress.step)
+        rate = self.learning_rate(progress)
         values = images, progress.step, rate, self.beta(progress)
         if self.team:
             total = self._batch_sizes[progress.step_in_epoch]
@@ -155,13 +161,14 @@ class Trainer:
         """Returns the places in a batch of `total` that this worker of a team reads."""
         return self.team.rows(total, NEIGHBOURS[self.config.augment])
 
-    def learning_rate(self, step: int) -> float:
-        """The rate at a step: a linear warm-up, then a cosine down to a hundredth."""
-        total = self.batches * self.config.epochs
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
-        decay = FINAL_RATE + (1 - FINAL_RATE) * cosine
-        warmup = min(WARMUP_STEPS, max(1, total // 10))
-        return self.config.learning_rate * decay * min(1.0, (step + 1) / warmup)
+    def count_steps(self, progress: Progress) -> int | None:
+        """Returns all steps of the run, or None as long as that isn't known."""
+        return count_steps(self.config, progress, self.batches)
+
+    def learning_rate(self, progress: Progress, ago: int = 0) -> float:
+        """The rate of the next step, or of one that was taken `ago` steps before it."""
+        total = self.count_steps(progress)
+        return learning_rate(self.config, progress.step - ago, total)
 
     def beta(self, progress: Progress) -> float:
         """The weight of the KL term; it is full after `kl_warmup` epochs."""
@@ -301,6 +308,8 @@ def fit(
     Held-out images are uint8 (M, H, W, C).
     """
     config = trainer.config
+    if held_out is None and not (config.epochs or config.minutes or progress.planned):
+        progress.planned = UNJUDGED_EPOCHS * trainer.batches
     while not is_finished(config, progress):
         place = progress.epoch, progress.step_in_epoch
         share = trainer.share if trainer.team else None
@@ -315,16 +324,10 @@ def fit(
         callback.on_epoch(row, improved)
 
 
-def is_finished(config: TrainConfig, progress: Progress) -> bool:
-    """Whether all epochs are done, or none of the last `patience` was the best."""
-    out_of_patience = 0 < config.patience <= progress.epoch - progress.best_epoch
-    return progress.epoch >= config.epochs or out_of_patience
-
-
 def _end_epoch(trainer, progress, held_out):
     """Adds a row to the history; returns it, and whether it is the best so far."""
     row = {"epoch": progress.epoch + 1, "step": progress.step}
-    row["learning_rate"] = trainer.learning_rate(progress.step - 1)
+    row["learning_rate"] = trainer.learning_rate(progress, ago=1)
     row |= {name: progress.sums[name] / trainer.batches for name in PARTS}
     judged = None
     if held_out is not None:
@@ -339,6 +342,9 @@ def _end_epoch(trainer, progress, held_out):
     progress.step_in_epoch = 0
     progress.sums = dict.fromkeys(PARTS, 0.0)
     progress.history.append(row)
+    unplanned = trainer.count_steps(progress) is None and not trainer.config.minutes
+    if unplanned and is_flat(progress.history):
+        progress.planned = plan_fall(progress.step, trainer.batches)
     if improved:
         progress.best, progress.best_epoch = judged, progress.epoch
     return row, improved
