@@ -121,7 +121,7 @@ def test_a_run_that_is_planned_by_the_clock_resumes_to_the_same_weights(
 def test_a_run_ends_by_itself_when_its_held_out_psnr_is_flat(
     faces_file, tmp_path, run_cli, monkeypatch
 ):
-    monkeypatch.setattr(schedule, "FLAT_STEPS", 12)
+    monkeypatch.setattr(schedule, "FLAT_STEPS", (12, 12))
     monkeypatch.setattr(schedule, "FLAT_GAIN", 100.0)
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     status, _, err = run_cli("train", *UNPLANNED, faces_file, straight)

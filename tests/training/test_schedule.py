@@ -8,7 +8,6 @@ from vae.config import TrainConfig
 from vae.training.progress import Progress
 from vae.training.schedule import (
     FALL_SHARE,
-    FLAT_STEPS,
     count_steps,
     is_finished,
     is_flat,
@@ -20,7 +19,7 @@ CONFIG = TrainConfig(learning_rate=1.0)
 STEPS = st.integers(1, 10**6)
 
 
-def history(psnr, batches=10):
+def history(psnr, batches=20):
     """Rows of a run of so many steps an epoch."""
     steps = range(batches, batches * (len(psnr) + 1), batches)
     return [{"step": s, "val_psnr": p} for s, p in zip(steps, psnr, strict=True)]
@@ -62,12 +61,13 @@ def test_single_epochs_decide_nothing():
     assert not is_flat(history([20.0] * 30 + [25.0, 10.0, 25.0] * 10))
 
 
-def test_a_curve_that_has_only_begun_is_not_flat():
-    batches = 10
-    few = FLAT_STEPS // batches
-    assert not is_flat(history([20.0] * (few - 1), batches))
-    assert is_flat(history([20.0] * few, batches))
-    assert not is_flat(history([20.0], FLAT_STEPS))
+@pytest.mark.parametrize(
+    "batches, epochs", [(1, 600), (5, 120), (10, 60), (15, 60), (60, 50), (2000, 3)]
+)
+def test_a_curve_that_has_only_begun_is_not_flat(batches, epochs):
+    """Before 60 epochs, 600 steps at least and 3,000 at most, or three epochs."""
+    assert not is_flat(history([20.0] * (epochs - 1), batches))
+    assert is_flat(history([20.0] * epochs, batches))
 
 
 def test_the_epochs_that_were_asked_for_come_before_a_plan():

@@ -15,7 +15,8 @@ WARMUP_STEPS = 50
 FALL_SHARE = 0.6  # of all steps, the last ones, over which the rate falls
 FINAL_RATE = 0.01  # of the peak
 FLAT_GAIN = 0.5  # dB, from one third of the epochs to the next
-FLAT_STEPS = 300  # before that no curve is called flat: at first none rises
+FLAT_EPOCHS = 60  # no curve is called flat before; in steps, it is cut to these two
+FLAT_STEPS = 600, 3000
 UNJUDGED_EPOCHS = 150  # where nothing is held out to see it by
 
 
@@ -44,8 +45,10 @@ def is_flat(history: list[dict[str, Any]]) -> bool:
     Args:
         history: one row an epoch, with `val_psnr`, dB.
     """
-    third = len(history) // 3
-    if not third or history[-1]["step"] < FLAT_STEPS:
+    third, step = len(history) // 3, history[-1]["step"]
+    fewest, most = FLAT_STEPS
+    begun = min(max(fewest, step * FLAT_EPOCHS / len(history)), most)
+    if not third or step < begun:
         return False
     psnr = [row["val_psnr"] for row in history]
     before, last = psnr[-2 * third : -third], psnr[-third:]
