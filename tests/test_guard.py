@@ -22,6 +22,10 @@ def test_the_step_is_traced_once_whatever_the_size_of_a_batch(step):
     assert step["traces"] == 1
 
 
+def test_a_step_gives_back_one_tensor_to_wait_for(step):
+    assert step["fetched"] == 1
+
+
 def test_the_step_has_the_networks_products_and_no_more(step):
     """18 convolutions and 3 dense layers, each with its gradients."""
     operations = step["operations"]

@@ -35,7 +35,8 @@ def count_step(side=SIDE, batch=BATCH):
     Returns:
         dict: `traces` of the step; `operations`, type -> number in its graph and the
         functions it calls, before TensorFlow optimises it; `copies`, how many of them
-        only move or convert values.
+        only move or convert values; `fetched`, tensors that a step gives back, each of
+        which a GPU would have to be waited for.
     """
     shape = (batch, side, side, 3)
     trainer = build_trainer(shape, batch, ModelConfig().latent_dim)
@@ -51,6 +52,7 @@ def count_step(side=SIDE, batch=BATCH):
         "traces": sum(f.experimental_get_tracing_count() for f in traced),
         "operations": dict(operations.most_common()),
         "copies": sum(operations[kind] for kind in COPIES),
+        "fetched": sum(len(f.get_concrete_function().outputs) for f in traced),
     }
 
 

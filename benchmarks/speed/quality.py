@@ -17,7 +17,6 @@ from vae.config import ModelConfig
 ACTOR = str(Path(__file__).resolve().parents[3] / "shared/data/actor.h5")
 PORT = "PyTorch, float32"
 PLAIN = ("--augment", "none")
-SIDE = 64  # pixels; the original network takes no others
 FIGURES = (
     Figure("seconds_to_target", "s to what the port has early", "less"),
     Figure("best_psnr", "best dB", "difference"),
@@ -34,6 +33,7 @@ class Settings:
     held_out: int = setting(101, "images at the end of the file")
     early: float = setting(120.0, "seconds after which the port sets the target")
     late: float = setting(300.0, "seconds of the longest training")
+    side: int = setting(64, "pixels, up to 128")
     batch: int = setting(64, "images a step of the port")
     every: float = setting(5.0, "seconds between measurements of the port")
 
@@ -43,7 +43,7 @@ def prepare(settings, place):
     if not os.path.exists(settings.data):
         sys.exit(f"--set: data={settings.data}: no such file; name another HDF5 file")
     path = f"{place.folder}/faces.h5"
-    resize_file(settings.data, path, SIDE)
+    resize_file(settings.data, path, settings.side)
     port = [place.peers, contender_path("torch_quality.py"), path]
     port += ["--held-out", settings.held_out, "--batch", settings.batch]
     port += ["--latent-dim", ModelConfig().latent_dim]

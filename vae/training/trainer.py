@@ -136,10 +136,10 @@ class Trainer:
             total = self._batch_sizes[progress.step_in_epoch]
             with self.team.explaining():
                 values = self._step(*values, total, float(self.asked_to_stop))
-                *values, stops = [float(value) for value in values]
+                *values, stops = values.numpy().tolist()
             self._all_stop = stops > 0
         else:
-            values = [float(value) for value in self._step(*values)]
+            values = self._step(*values).numpy().tolist()
         if not all(map(math.isfinite, values)):
             raise VaeError(
                 f"--learning-rate: the loss is not finite at step {progress.step} with"
@@ -181,7 +181,7 @@ class Trainer:
         images = ops.cast(images, "float32") / 255.0  # (B, H, W, C)
         images = augment(images, self.config.augment, self.config.seed, step)
         gradients, parts, sigma = self._differentiate(images, step, beta)
-        return self._update(gradients, parts, sigma, step, rate)
+        return tf.stack(self._update(gradients, parts, sigma, step, rate))
 
     def _train_together(self, images, step, rate, beta, total, asked):
         """One step of a team; returns also how many were asked to stop."""
@@ -199,7 +199,7 @@ class Trainer:
         halo = NEIGHBOURS[config.augment]
         *found, asked, sigma = self.team.run(differentiate, images, total, halo)
         gradients, parts = found[: -len(PARTS)], found[-len(PARTS) :]
-        return [*self._update(gradients, parts, sigma, step, rate), asked]
+        return tf.stack([*self._update(gradients, parts, sigma, step, rate), asked])
 
     def _differentiate(self, images, step, beta, share=None):
         """The gradients of the loss, its parts, and the noise level of the batch.
@@ -250,7 +250,7 @@ class Trainer:
         kl = _mean(kl_loss(z_mean, z_log_var), share)
         return [reconstruction + beta * kl, reconstruction, kl]
 
-    def _measure(self, images: tf.Tensor) -> list[tf.Tensor]:
+    def _measure(self, images: tf.Tensor) -> tf.Tensor:
         images = ops.cast(images, "float32") / 255.0
         z_mean, z_log_var = self.model.encoder(images, training=False)
         outputs = self.model.decoder(z_mean, training=False)
@@ -260,7 +260,7 @@ class Trainer:
         means = to_images(self.model.config.likelihood, outputs)
         error = ops.mean(ops.square(images - means), axis=(1, 2, 3))  # (B,)
         decibel = -10.0 * ops.log10(ops.maximum(error, 1e-10))
-        return [*parts, ops.mean(decibel)]
+        return tf.stack([*parts, ops.mean(decibel)])
 
     def evaluate(self, images: np.ndarray) -> dict[str, float]:
         """Measures images, uint8 (N, H, W, C), through `z_mean`, with the full beta.
@@ -273,8 +273,7 @@ class Trainer:
             starts = starts[self.team.worker :: self.team.workers]
         for start in starts:
             batch = images[start : start + EVALUATION_BATCH]
-            values = [float(value) for value in self._evaluate(batch)]
-            totals += np.multiply(values, len(batch))
+            totals += self._evaluate(batch).numpy().astype(float) * len(batch)
         totals = self.team.sum(totals) if self.team else totals
         means = (totals / len(images)).tolist()
         return dict(zip((*PARTS, "psnr"), means, strict=True))

@@ -13,7 +13,7 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
-from torch_network import LEARNING_RATE, Decoder, Encoder, to_tensor
+from torch_network import LEARNING_RATE, SIDE, Decoder, Encoder, to_tensor
 
 ENDLESS = 10**6  # epochs
 
@@ -23,7 +23,7 @@ class PythaeEncoder(BaseEncoder):
 
     def __init__(self, channels, latent_dim):
         BaseEncoder.__init__(self)
-        self.network = Encoder(channels, latent_dim)
+        self.network = Encoder(channels, latent_dim, SIDE)
 
     def forward(self, x):
         z_mean, z_log_var = self.network(x)
@@ -35,7 +35,7 @@ class PythaeDecoder(BaseDecoder):
 
     def __init__(self, channels, latent_dim):
         BaseDecoder.__init__(self)
-        self.network = Decoder(channels, latent_dim)
+        self.network = Decoder(channels, latent_dim, SIDE)
 
     def forward(self, z):
         return ModelOutput(reconstruction=torch.sigmoid(self.network(z)))

@@ -2,7 +2,9 @@
 
 Four convolutions with stride 2 (4x4; 32, 64, 128, 256 channels), a Gaussian code, a
 dense layer of 1024 and four transposed convolutions (5x5, 5x5, 6x6, 6x6), batch norm
-before each ReLU, Bernoulli likelihood plus KL. It takes 64 x 64 pixels and no others.
+before each ReLU, Bernoulli likelihood plus KL. It takes 64 x 64 pixels, no others; for
+larger ones, up to 128 x 128, it is grown here by one more stage at its widest end: a
+convolution of 256 to 256 channels, a transposed one (6x6) of 64 to 64, and a crop.
 """
 
 from itertools import pairwise
@@ -12,9 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 LEARNING_RATE = 1e-3
-SIDE = 64
+SIDE = 64  # pixels that four stages are made for
 HIDDEN = 1024
-GRID = SIDE // 16  # rows and columns after the encoder's convolutions
 
 
 def _normalised(layer, channels):
@@ -22,18 +23,21 @@ def _normalised(layer, channels):
 
 
 class Encoder(nn.Module):
-    """Images (B, C, 64, 64), 0..1 -> z_mean, z_log_var (B, Z)."""
+    """Images (B, C, side, side), 0..1 -> z_mean, z_log_var (B, Z)."""
 
-    def __init__(self, channels, latent_dim):
+    def __init__(self, channels, latent_dim, side):
         super().__init__()
         widths = (channels, 32, 64, 128, 256)
+        if side > SIDE:
+            widths = (*widths, 256)
         self.convolutions = nn.Sequential(
             *(
                 _normalised(nn.Conv2d(before, after, 4, 2, 1), after)
                 for before, after in pairwise(widths)
             )
         )
-        inner = widths[-1] * GRID * GRID
+        grid = side // 2 ** (len(widths) - 1)  # rows and columns that are left
+        inner = widths[-1] * grid * grid
         self.z_mean = nn.Linear(inner, latent_dim)
         self.z_log_var = nn.Linear(inner, latent_dim)
 
@@ -43,31 +47,36 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """z (B, Z) -> logits (B, C, 64, 64)."""
+    """z (B, Z) -> logits (B, C, side, side)."""
 
-    def __init__(self, channels, latent_dim):
+    def __init__(self, channels, latent_dim, side):
         super().__init__()
+        self.side = side
+        grown = (_normalised(nn.ConvTranspose2d(64, 64, 6, 2), 64),)
         self.dense = nn.Sequential(
             nn.Linear(latent_dim, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU()
         )
         self.convolutions = nn.Sequential(
             _normalised(nn.ConvTranspose2d(HIDDEN, 128, 5, 2), 128),
             _normalised(nn.ConvTranspose2d(128, 64, 5, 2), 64),
+            *(grown if side > SIDE else ()),
             _normalised(nn.ConvTranspose2d(64, 32, 6, 2), 32),
             nn.ConvTranspose2d(32, channels, 6, 2),
         )
 
     def forward(self, z):
-        return self.convolutions(self.dense(z)[:, :, None, None])
+        images = self.convolutions(self.dense(z)[:, :, None, None])
+        start = (images.shape[-1] - self.side) // 2
+        return images[:, :, start : start + self.side, start : start + self.side]
 
 
 class Network(nn.Module):
     """Both, with a sample of the code between them."""
 
-    def __init__(self, channels, latent_dim):
+    def __init__(self, channels, latent_dim, side):
         super().__init__()
-        self.encoder = Encoder(channels, latent_dim)
-        self.decoder = Decoder(channels, latent_dim)
+        self.encoder = Encoder(channels, latent_dim, side)
+        self.decoder = Decoder(channels, latent_dim, side)
 
     def forward(self, images):
         """Returns logits, z_mean, z_log_var."""

@@ -33,7 +33,7 @@ def measure_psnr(network, faces):
 
 def train(faces, held_out, options):
     """Returns a list of [seconds, dB], one every `options.every` seconds."""
-    network = Network(faces.shape[1], options.latent_dim)
+    network = Network(faces.shape[1], options.latent_dim, faces.shape[2])
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     curve, spent, started = [], 0.0, time.perf_counter()
     for images in shuffled_batches(faces, options.batch):
