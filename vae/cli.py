@@ -134,7 +134,8 @@ def _shorten_usage(parser):
     """Returns the usage without the options, which are told below it."""
     words = [parser.prog, "[options]"]
     for item in parser._get_positional_actions():
-        words += [item.metavar] + [f"[{item.metavar} ...]"] * (item.nargs == "+")
+        name = item.metavar if item.required else f"[{item.metavar}]"
+        words += [name] + [f"[{item.metavar} ...]"] * (item.nargs == "+")
     return " ".join(words)
 
 
@@ -171,7 +172,9 @@ class _Parser(argparse.ArgumentParser):
 def _add_argument(parser, item):
     settings = dict(item.metadata)
     del settings["is_argument"]
-    parser.add_argument(item.name, **settings)
+    optional = settings.pop("optional", False)
+    # Not nargs="?", since what takes several before it would take this one too.
+    parser.add_argument(item.name, **settings).required = not optional
 
 
 def _add_option(parser, item):

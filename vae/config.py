@@ -50,7 +50,7 @@ def _option(default, text, low=None, high=None, choices=None, **settings):
 
 
 def _argument(text, **settings):
-    """An argument that has to be given, by its place."""
+    """An argument that is told by its place, and has to be given or is `optional`."""
     return field(metadata={"help": text, "is_argument": True} | settings)
 
 
@@ -447,8 +447,15 @@ class EvaluateArguments:
         metavar="MODEL",
         nargs="+",
     )
-    data: str = _argument(
-        "HDF5 file or folder of crops, in order of time", metavar="IMAGES"
+    data: str | None = _argument(
+        "HDF5 file or folder of crops, in order of time; none with --stranger",
+        metavar="IMAGES",
+        optional=True,
+    )
+    stranger: str | None = _file(
+        "CROPS",
+        "instead: how well expressions of this person, whose crops are given as to"
+        " reconstruct, come across; needs the extra faces",
     )
     actor: str | None = _file(
         "FILE.h5", "compare what the model draws with the file it learnt"

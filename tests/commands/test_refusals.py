@@ -12,6 +12,7 @@ from tests.files import write_h5
 from vae.checkpoint.model_files import write_model_files
 from vae.checkpoint.storage import pack_arrays
 from vae.config import ModelConfig, TrainConfig
+from vae.images import networks
 
 EXPECTED = "expected: the model in model has it; leave the option out"
 TIDY = "already there; replace it with --overwrite, or name another folder"
@@ -99,6 +100,7 @@ def test_a_use_of_a_model_that_cannot_work_is_refused(line, refused, tmp_path):
 
 
 ALIKE = "only models of one size can be compared"
+ALONE = "found with --stranger, which one model alone, --json and --overwrite go with"
 EVALUATIONS = {
     "evaluate model bare": f"bare: {IMAGES}",
     "evaluate model nowhere": "nowhere: no such file or directory, an HDF5 file or a"
@@ -130,13 +132,23 @@ EVALUATIONS = {
     "evaluate --sheet x.jpg model in.h5": "--sheet: x.jpg found, NAME.png expected",
     "evaluate --actor in.h5 model in.h5": "--actor: in.h5 holds other images than the"
     " model in model was trained on, that file expected",
+    "evaluate model": "IMAGES: none found after the model, an HDF5 file or a folder of"
+    " crops expected, or a stranger's crops with --stranger",
+    "evaluate model in.h5 --stranger mixed": f"in.h5: {ALONE}",
+    "evaluate other model in.h5 --stranger mixed": f"model: {ALONE}",
+    "evaluate model --samples 64 --stranger mixed": f"--samples: {ALONE}",
+    "evaluate model --sheet x.png --stranger mixed": f"--sheet: {ALONE}",
+    "evaluate model --json x.txt --stranger mixed": "--json: x.txt found, NAME.json",
+    "evaluate model --json model/x.json --stranger mixed": "model/x.json: inside the",
+    "evaluate bare --stranger mixed": "bare/metadata.json: ",
     "evaluate --actor in.h5 old in.h5": "old/metadata.json: TrainConfig:"
     " fields None found, [",
 }
 
 
 @pytest.mark.parametrize("line", EVALUATIONS)
-def test_a_verdict_that_cannot_be_had_is_refused(line, refused, tmp_path):
+def test_a_verdict_that_cannot_be_had_is_refused(line, refused, tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "is_installed", lambda: True)
     for name in ("model", "other", "old", "bare", "broken", "mixed", "folder.json"):
         (tmp_path / name).mkdir()
     train = TrainConfig(layout="rows-first").to_dict()
@@ -157,3 +169,11 @@ def test_a_verdict_that_cannot_be_had_is_refused(line, refused, tmp_path):
     for name in ("broken/a.png", "text.h5", "there.json", "there.png"):
         (tmp_path / name).write_text("hello")
     assert refused(line).startswith(EVALUATIONS[line])
+
+
+def test_a_stranger_is_not_judged_without_the_extra(refused, monkeypatch):
+    monkeypatch.setattr(networks, "is_installed", lambda: False)
+    assert refused("evaluate model --stranger crops") == (
+        "--stranger: the networks that read faces are missing: pip install"
+        " 'vae-faces[faces]'"
+    )

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from vae.evaluation import confidence
-from vae.evaluation.confidence import MIN_PIECES, Interval, bound_mean, choose_block
+from vae.evaluation.confidence import (
+    MIN_PIECES,
+    Interval,
+    bound_figure,
+    bound_mean,
+    choose_block,
+)
 
 
 def remember(count, memory, seed):
@@ -75,3 +81,14 @@ def test_the_sign_is_told_only_when_it_is_sure():
 def test_it_is_the_same_each_time():
     series = remember(300, 0.5, 4)
     assert bound_mean(series) == bound_mean(series)
+
+
+def test_a_figure_of_several_series_is_bound_by_the_same_blocks_of_all():
+    series = np.random.default_rng(0).normal(size=300)
+    columns = np.stack([series, series + 1], axis=1)
+    block = choose_block(series)
+    found = bound_figure(lambda means: means[0], columns, block)
+    assert vars(found) == pytest.approx(vars(bound_mean(series)))
+    one = bound_figure(lambda means: means[1] - means[0], columns, 24)
+    assert (one.mean, one.low, one.high) == pytest.approx((1, 1, 1))
+    assert (one.block, one.pieces) == (24, 12.5)

@@ -209,7 +209,7 @@ def test_what_a_stranger_was_read_by_is_said_and_done(changes, line, monkeypatch
         load_stranger_reader(monkeypatch, measures, **changes),
         flat_images(20),
     )
-    z, lines, _ = actor.align(images, ReconstructConfig("register"))
+    z, lines, *_ = actor.align(images, ReconstructConfig("register"))
     assert lines[0].startswith(line)
     changed = not np.allclose(z, codes("register", images))
     assert changed == (not changes)
@@ -219,10 +219,10 @@ def test_crops_without_a_face_are_counted_or_tell_that_none_are_read(monkeypatch
     measures = np.zeros((20, len(NAMES)))
     measures[3:5] = np.nan
     actor, images = load_stranger_reader(monkeypatch, measures), flat_images(20)
-    _, [line], _ = actor.align(images, ReconstructConfig("register"))
+    _, [line], *_ = actor.align(images, ReconstructConfig("register"))
     assert line == "read by landmarks and edges; 2 of 20 by edges alone"
     actor = load_stranger_reader(monkeypatch, measures[:0])
-    z, [line], _ = actor.align(images, ReconstructConfig("register"))
+    z, [line], *_ = actor.align(images, ReconstructConfig("register"))
     assert line.startswith("read by edges alone: no landmarks were found in")
     np.testing.assert_array_equal(z, codes("register", images))
 

@@ -16,6 +16,7 @@ from vae.strangers.measures import (
     describe_excess,
     describe_film,
     fit_effects,
+    share_within,
     translate,
 )
 
@@ -145,3 +146,10 @@ def test_a_line_tells_what_a_stranger_does_beyond_the_film():
     )
     measures[20:23] = 0
     assert describe_excess(measures, span) is None
+
+
+def test_the_share_of_a_movement_that_the_film_reaches():
+    """Of a mouth that opens evenly by 0 to 0.4, where the film's opens by 0.1."""
+    shares = share_within(move(0.4), SPAN)
+    assert shares[OPEN] == pytest.approx(7 / 16, abs=0.02)
+    assert share_within(move(0.1), SPAN)[OPEN] == pytest.approx(1, abs=0.01)

@@ -6,15 +6,26 @@ import re
 import sys
 from functools import partial
 
-from vae.checkpoint.model_files import ModelFiles, read_metadata, read_model_files
-from vae.config import EvaluateConfig, TrainConfig
+from vae.checkpoint.model_files import (
+    ModelFiles,
+    open_model,
+    read_metadata,
+    read_model_files,
+)
+from vae.checkpoint.storage import write_json
+from vae.config import EvaluateConfig, ReconstructConfig, TrainConfig, option_name
 from vae.data.hdf5 import count_held_out
 from vae.data.sources import FileSource, PictureSource, list_crops
 from vae.errors import RefusedError
 from vae.evaluation.projector import CONFIG, METADATA, SPRITE, name_codes
+from vae.evaluation.report import format_transfer
+from vae.evaluation.transfer import judge_transfer
 from vae.files import printable, refuse_existing, refuse_output, refuse_overlap
+from vae.images.networks import is_installed
 from vae.images.pixels import Target, show_channels, show_size
-from vae.terminal import quiet_tensorflow
+from vae.reconstruction.footage import Footage, read_crops
+from vae.strangers.alignment import LoadedActor
+from vae.terminal import list_failures, progress_bar, quiet_tensorflow
 
 MAX_MODELS = 2
 
@@ -27,6 +38,13 @@ def run(args: argparse.Namespace) -> int:
         VaeError: no image could be read, or a file can't be written.
     """
     config = EvaluateConfig(**EvaluateConfig.pick(vars(args)))
+    if args.stranger is not None:
+        return _run_on_stranger(args)
+    if args.data is None:
+        raise RefusedError(
+            "IMAGES: none found after the model, an HDF5 file or a folder of crops"
+            " expected, or a stranger's crops with --stranger"
+        )
     if len(args.models) > MAX_MODELS:
         raise RefusedError(
             f"{printable(args.models[MAX_MODELS])}: {len(args.models)} models found,"
@@ -72,6 +90,54 @@ def run(args: argparse.Namespace) -> int:
         config=config,
     )
     return session.run()
+
+
+def _run_on_stranger(args):
+    """Measures how well a stranger's expressions come across; returns as `run`."""
+    _check_stranger(args)
+    [folder], path = args.models, args.stranger
+    refuse_output("--json", args.json, ".json", [folder, path], args.overwrite)
+    warn = partial(print, file=sys.stderr)
+    files = open_model(folder, {}, warn)
+    config = ReconstructConfig()
+    footage = Footage(path, config.fps, files.config, warn)
+    actor = LoadedActor(files)
+    with progress_bar(footage.count, "read") as bar:
+        crops = read_crops(footage, files.config, False, False, bar.update)
+    failures = [(crops.names[place], reason) for place, reason in crops.failures]
+    failures = [(printable(name), reason) for name, reason in failures]
+    failures += footage.failures
+    if len(crops.images):
+        aligned = actor.align(crops.images, config)
+        for line in aligned.lines:
+            warn(line)
+        found = judge_transfer(actor, crops.images, aligned, footage.title)
+        print(f"{footage.title}: {found['crops']} crops, as {printable(folder)}")
+        print("\n".join(format_transfer(found)))
+        if args.json is not None:
+            models = [{"model": printable(folder), **found}]
+            write_json(args.json, {"stranger": footage.title, "models": models})
+    for place, line in crops.notes:
+        warn(f"{printable(crops.names[place])}: {line}")
+    list_failures(failures, len(crops.names))
+    return 1 if failures else 0
+
+
+def _check_stranger(args):
+    """Refuses what is of no use to a stranger's crops, and a missing extra."""
+    unused = [printable(path) for path in [*args.models[1:], args.data] if path]
+    options = [*EvaluateConfig.pick(vars(args)), "actor", "sheet", "projector"]
+    unused += [option_name(name) for name in options if getattr(args, name) is not None]
+    if unused:
+        raise RefusedError(
+            f"{unused[0]}: found with --stranger, which one model alone, --json and"
+            " --overwrite go with; leave it out"
+        )
+    if not is_installed():
+        raise RefusedError(
+            "--stranger: the networks that read faces are missing: pip install"
+            " 'vae-faces[faces]'"
+        )
 
 
 def _check_alike(folders, models):

@@ -9,6 +9,7 @@ evidence. A series of fewer than `MIN_PIECES` blocks decides nothing.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,13 +48,31 @@ class Interval:
 
 def bound_mean(series: np.ndarray) -> Interval:
     """Bounds the mean of floats (N,) in the order of time, N at least 1."""
-    count, block = len(series), choose_block(series)
-    means = _resample(series, block)
+    block = choose_block(series)
+    found = _resample(series, block)
+    return _bound(float(np.mean(series)), found, block, len(series) / block)
+
+
+def bound_figure(
+    figure: Callable[[np.ndarray], np.ndarray], columns: np.ndarray, block: int
+) -> Interval:
+    """Bounds a figure that follows from the means of several series.
+
+    Args:
+        figure: means (K, ...) -> the figure (...).
+        columns: (N, K), in the order of time; blocks are drawn of all alike.
+        block: rows a block.
+    """
+    drawn = np.stack([_resample(column, block) for column in columns.T])
+    value = float(figure(columns.mean(0)))
+    return _bound(value, figure(drawn), block, len(columns) / block)
+
+
+def _bound(value, drawn, block, pieces):
     tail = (1 - LEVEL) / 2
-    ends = np.quantile(means, [tail, 1 - tail])
-    mean, pieces = np.mean(series), count / block
-    low, high = mean + _widening(pieces) * (ends - mean)
-    return Interval(float(mean), float(low), float(high), block, pieces)
+    ends = np.quantile(drawn, [tail, 1 - tail])
+    low, high = value + _widening(pieces) * (ends - value)
+    return Interval(value, float(low), float(high), block, pieces)
 
 
 def _widening(pieces: float) -> float:

@@ -18,6 +18,7 @@ COMPARED = {
     "psnr": ("PSNR, dB", 1, 2),
     "ssim": ("SSIM", 1, 4),
 }
+TRANSFER = {"r": "z.2f", "slope": ".2f", "jitter": ".2f", "shown": ".0%"}  # columns
 LIKENESSES = (("psnr", "PSNR", ".2f"), ("ssim", "SSIM", ".4f"))
 SHOWN_DIMENSIONS = 8  # of the code, those with the largest KL
 SHOWN = 8  # best ones, and as many worst
@@ -165,6 +166,48 @@ def format_comparison(comparisons: list[Comparison]) -> list[str]:
         )
     lines.append(f"verdict: {_conclude(comparisons)}")
     return lines
+
+
+def format_transfer(found: dict[str, Any]) -> list[str]:
+    """Returns the table of how well a stranger's expressions come across.
+
+    Args:
+        found: what `vae.evaluation.transfer.judge_transfer` returned.
+    """
+    left = max(map(len, found["readings"]))
+    lines = [" " * left + "".join(f"  {name:>6}" for name in TRANSFER)]
+    for name, row in found["readings"].items():
+        cells = [_number(row[column], form) for column, form in TRANSFER.items()]
+        line = f"{name:{left}}" + "".join(f"  {cell:>6}" for cell in cells)
+        why = row["uncounted"]
+        lines.append(f"{line}  not counted, {why}" if why else line)
+    lines += [_describe_mean(found), *_describe_torn(found)]
+    if found["unread"]:
+        lines.append(f"left out, without landmarks: {found['unread']}")
+    lines.append(
+        "read by the tool itself; a ruler that shares nothing with it may differ"
+    )
+    return lines
+
+
+def _describe_mean(found):
+    mean = found["mean"]
+    if mean is None:
+        return "mean r: none, since no reading counts; are the crops in order of time?"
+    block = mean["block"]
+    bounds = f"{mean['low']:z.2f} to {mean['high']:z.2f}, blocks of {block}"
+    if mean["pieces"] < MIN_PIECES:
+        bounds = f"not bounded, under {MIN_PIECES} blocks of {block} frames"
+    rest = [f"{name} {_number(found[name], '.2f')}" for name in ("slope", "jitter")]
+    return f"mean r {mean['mean']:z.2f} ({bounds}); median {', '.join(rest)}"
+
+
+def _describe_torn(found):
+    torn = found["torn"]
+    if torn is None:
+        return []
+    first = f" (first: {torn[0] + 1})" if torn else ""
+    return [f"torn faces: {len(torn)} of {found['crops']}{first}"]
 
 
 def _conclude(comparisons: list[Comparison]) -> str:

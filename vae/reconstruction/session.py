@@ -101,7 +101,7 @@ class Session:
 
     def _use(self, crops):
         config, actor, request = self._request.config, self._actor, self._request
-        z, lines, method = actor.align(crops.images, config, request.neutral)
+        z, lines, method, _ = actor.align(crops.images, config, request.neutral)
         self._compares = method == "none"  # a stranger's pixels are not the actor's
         for line in lines:
             print(line, file=sys.stderr)

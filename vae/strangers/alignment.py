@@ -55,11 +55,13 @@ class Aligned(NamedTuple):
         z: (N, Z) float32.
         lines: that say why, where `--align auto` chose, and how a stranger was read.
         method: an `--align` other than auto.
+        measures: (N, M), of `measure_faces`, if a stranger was read by them.
     """
 
     z: np.ndarray
     lines: list[str]
     method: str
+    measures: np.ndarray | None
 
 
 class LoadedActor:
@@ -145,7 +147,7 @@ class LoadedActor:
                 lines += filter(None, [beyond])
         known = self.network, images, self.statistics
         z = find_codes(*known, config, neutral, measures)
-        return Aligned(z, lines, config.align)
+        return Aligned(z, lines, config.align, measures)
 
     def _measure(self, images):
         """Returns a stranger's measures, or None, and a line that says which."""

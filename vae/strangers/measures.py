@@ -142,6 +142,17 @@ def _reach(span, name):
     return float(np.mean([span[3 + (way > 0), NAMES.index(part)] for part in parts]))
 
 
+def share_within(measures: np.ndarray, span: np.ndarray) -> np.ndarray:
+    """Returns how much of a person's movements is within the film's reach, (M,) 0..1.
+
+    Args:
+        measures: (N, M), of one person. span: (5, M), of `LatentStatistics`.
+    """
+    ways = np.stack(_ways(measures - _find_rest(measures)))  # (2, N, M)
+    within = np.minimum(ways, span[3:, None])
+    return within.sum((0, 1)) / (ways.sum((0, 1)) + EPSILON)
+
+
 def translate(measures: np.ndarray, span: np.ndarray) -> np.ndarray:
     """Returns what a stranger's measures would be in the actor, in her spread.
 
