@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,14 @@ from tests.drawing import make_faces
 from tests.files import ROOT, load, write_crops
 from vae import terminal
 from vae.errors import VaeError
-from vae.terminal import PatientStream, quiet_stderr, quiet_tensorflow, signals_to
+from vae.preparation import pipeline
+from vae.terminal import (
+    PatientStream,
+    progress_bar,
+    quiet_stderr,
+    quiet_tensorflow,
+    signals_to,
+)
 
 TOOL = [sys.executable, str(ROOT / "vae.py")]
 
@@ -177,3 +185,34 @@ def test_row_97_few_open_files_are_enough(tmp_path):
         subprocess.run([*TOOL, *line], **settings, capture_output=True).returncode == 0
     )
     assert len(load(tmp_path / "out.h5")[0]) == 40
+
+
+class Watched(io.StringIO):
+    """A terminal that somebody watches."""
+
+    def isatty(self):
+        """Says so."""
+        return True
+
+
+def test_quiet_shows_errors_alone(tmp_path, monkeypatch, run_cli):
+    """Bars, notes and what a bar's library writes are dropped; failures are not."""
+    monkeypatch.setattr(terminal, "progress_bar", partial(progress_bar, delay=0))
+    monkeypatch.setattr(pipeline, "progress_bar", terminal.progress_bar)
+    crops = write_crops(tmp_path / "crops", make_faces(3))
+    (crops / "._hidden.png").touch()
+    shown = {}
+    for options in ([], ["--quiet"]):
+        monkeypatch.setattr(sys, "stderr", Watched())
+        line = ["prepare", *options, crops, tmp_path / f"{len(options)}.h5"]
+        assert run_cli(*line)[0] == 0
+        shown[len(options)] = sys.stderr.getvalue()
+    assert "left out: 1 hidden" in shown[0] and "prepare: 100%" in shown[0]
+    assert shown[1] == ""
+    (crops / "broken.png").write_bytes(b"")
+    monkeypatch.undo()
+    status, out, err = run_cli("prepare", "--quiet", crops, tmp_path / "out.h5")
+    assert status == 1 and out.startswith(f"{tmp_path / 'out.h5'}: 3 images")
+    assert err == "crops/broken.png: an empty file\n1 could not be used\n"
+    status, out, err = run_cli("prepare", "--quiet", crops, tmp_path / "out.h5")
+    assert (status, out) == (2, "") and err.startswith("vae.py prepare: error: ")

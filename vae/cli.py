@@ -15,7 +15,7 @@ from importlib import import_module
 from vae import __version__, config
 from vae.errors import VaeError
 from vae.files import printable
-from vae.terminal import secure_streams
+from vae.terminal import errors_alone, secure_streams
 
 MAX_DIGITS = 40  # of a number; a longer one is a mistake, and not echoed
 COMMANDS = {  # name -> what it is for, an example, and the classes of its options
@@ -73,7 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         args = _parse(argv)
         name = f"vae.py {args.command}"
-        status = import_module(f"vae.commands.{args.command}").run(args)
+        with errors_alone() if args.quiet else contextlib.nullcontext():
+            status = import_module(f"vae.commands.{args.command}").run(args)
         sys.stdout.flush()
         return status
     except VaeError as error:
@@ -114,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
         about = {"description": text, "epilog": f"example: python vae.py {example}"}
         command = commands.add_parser(name, help=text, **about)
         groups = {}  # heading -> group; no two kinds share options
-        for item, heading in _list_items(kinds):
+        for item, heading in _list_items((*kinds, config.MessageArguments)):
             if item.metadata.get("is_argument"):
                 _add_argument(command, item)
             elif item.metadata["help"]:

@@ -488,3 +488,12 @@ class ExportArguments:
         "folder to write; a SavedModel gets the next number in it", metavar="DIR"
     )
     overwrite: bool = _flag("replace files that are already there")
+
+
+@dataclass(frozen=True)
+class MessageArguments:
+    """What every command is told besides."""
+
+    heading: ClassVar = "messages"
+
+    quiet: bool = _flag("show errors alone on stderr, no progress and no notes")

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from typing import Any, TextIO
 
 from vae.errors import VaeError
@@ -25,6 +26,8 @@ MIN_ADDRESS_SPACE = 3 << 30  # bytes; measured on two cores, each thread takes m
 
 class _GuardedStream:
     """A text stream each write of which goes through `_guard`."""
+
+    _guard = nullcontext
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -80,6 +83,31 @@ class ResultStream(_GuardedStream):
                 f"standard output: can't be written ({reason}), what the command prints"
                 " is lost; the files that it wrote are whole"
             ) from error
+
+
+class _ErrorStream(_GuardedStream):
+    """Stands for a stderr that errors alone reach; notes and bars go nowhere."""
+
+    @property
+    def for_errors(self) -> TextIO:
+        """The stream that shows them."""
+        return self._stream
+
+    def write(self, text: str) -> int:
+        """Drops text; returns its length."""
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Says that nobody watches, so that no bar is drawn."""
+        return False
+
+
+def errors_alone() -> redirect_stderr:
+    """Returns a context in which notes and progress are not shown.
+
+    What is raised is told after it, and `list_failures` is heard in it.
+    """
+    return redirect_stderr(_ErrorStream(sys.stderr))
 
 
 def _point_nowhere(number):
@@ -168,10 +196,12 @@ def progress_bar(
 
     `unit` is what is counted; `settings` are more of tqdm's.
     """
-    from tqdm import tqdm  # the command line starts without it
+    from tqdm import TqdmMonitorWarning, tqdm  # the command line starts without it
 
     settings = {"delay": 2, "disable": None} | settings
-    return tqdm(total=total, desc=text, unit=unit, **settings)
+    with warnings.catch_warnings():  # without a thread to spare a bar moves less evenly
+        warnings.simplefilter("ignore", TqdmMonitorWarning)
+        return tqdm(total=total, desc=text, unit=unit, **settings)
 
 
 def watch(items: Sequence, text: str, unit: str = "block") -> Iterable:
@@ -203,8 +233,9 @@ def list_failures(
         failures: (name, reason), printable.
         total: how many there were, if that is to be told.
     """
+    stream = getattr(sys.stderr, "for_errors", sys.stderr)
     for name, reason in failures:
-        print(f"{name}: {reason}", file=sys.stderr)
+        print(f"{name}: {reason}", file=stream)
     if failures:
         counts = f"{len(failures)} of {total}" if total else len(failures)
-        print(f"{counts} could not be {verb}", file=sys.stderr)
+        print(f"{counts} could not be {verb}", file=stream)
