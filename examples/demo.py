@@ -1,7 +1,8 @@
 """`make demo`: the whole tool on drawn faces, in a few minutes and without any data.
 
 Draws an actor and a stranger, trains on the actor, samples walks, and turns the
-stranger into the actor. Each command is shown before it runs, to be copied.
+stranger into the actor, as pictures and as a film of both. Each command is shown before
+it runs, to be copied. Pictures of the README and of docs/ are those that this leaves.
 """
 
 import subprocess
@@ -33,9 +34,12 @@ def run_demo(folder, frames=ACTOR_FRAMES, crops=STRANGER_FRAMES, epochs=EPOCHS):
     _run("vae.py", "train", "--epochs", epochs, actor, model)
     _run("vae.py", "sample", "--output-dir", walks, model)
     _run("vae.py", "reconstruct", model, stranger, result)
+    film = folder / "stranger_beside_actor.webp"
+    _run("vae.py", "reconstruct", "--side-by-side", model, stranger, film)
     picture = folder / "stranger_above_actor_below.png"
     Image.fromarray(_pair_up(stranger, result)).save(picture)
-    print(f"\nlook at\n  {picture}\n  {walks / 'walks.png'}\n  {model / 'history.png'}")
+    shown = film, picture, walks / "walks.png", model / "history.png"
+    print("\nlook at", *shown, sep="\n  ")
 
 
 def _person(identity_and_seed):

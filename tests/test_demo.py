@@ -12,10 +12,12 @@ pytestmark = pytest.mark.tensorflow
 def test_the_demo_leaves_the_pictures_it_names(tmp_path, capfd):
     run_demo(tmp_path / "demo", frames=60, crops=12, epochs=1)
     printed = capfd.readouterr().out
-    for name in ("stranger_above_actor_below.png", "walks/walks.png"):
+    film = "stranger_beside_actor.webp"
+    for name in (film, "stranger_above_actor_below.png", "walks/walks.png"):
         assert str(tmp_path / "demo" / name) in printed
         assert np.asarray(Image.open(tmp_path / "demo" / name)).any()
-    assert printed.count("$ python vae.py") == 3
+    assert Image.open(tmp_path / "demo" / film).n_frames == 12
+    assert printed.count("$ python vae.py") == 4
     assert len(list((tmp_path / "demo" / "stranger_as_actor").iterdir())) == 12
 
 

@@ -1,42 +1,116 @@
-"""The whole path that the README shows, from crops to a verdict, in miniature."""
+"""The paths that the README shows, by its own commands, in miniature: from a video to a
+film, on a terminal of 80 columns, and from crops to pictures."""
 
+import fcntl
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.files import ROOT
+from examples.draw import write_folder
+from examples.performance import perform
+from examples.scene import film_scene
+from tests.documents import read_commands
+from tests.files import ROOT, load
+from tests.films import read_frames, read_sound, read_times
+from vae.images.networks import is_installed
 
 pytestmark = pytest.mark.tensorflow
+COLUMNS = 80
+SHORT = {"train": ["--epochs", "2"]}  # what a test adds to a command
+# Bars show from the start, and are drawn again at each step.
+EAGER = """
+import os, runpy, sys, tqdm
+real = tqdm.tqdm.__init__
+def eager(self, *rest, **settings):
+    real(self, *rest, **settings | {"delay": 0, "mininterval": 0, "miniters": 1})
+tqdm.tqdm.__init__ = eager
+sys.argv = sys.argv[1:]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
-def test_drawn_crops_become_the_actor_and_a_verdict(tmp_path, run_cli):
-    draw = [sys.executable, ROOT / "examples" / "draw.py", "--frames", "60"]
-    size = ["--width", "32", "--height", "32"]
-    for name, identity in (("actor", "0"), ("stranger", "1")):
-        person = ["--identity", identity, "--seed", identity]
-        folder = ["--folder", tmp_path / name]
-        subprocess.run([*draw, *size, *person, *folder], check=True, timeout=120)
-    data, model, output = tmp_path / "actor.h5", tmp_path / "model", tmp_path / "out"
+def run_on_terminal(words, folder):
+    """Runs a command on a terminal; returns its status and what it shows."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+    command = [sys.executable, "-c", EAGER, ROOT / "vae.py", *words]
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    with subprocess.Popen(command, cwd=folder, env=environment, **streams) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 65536):
+                shown += part
+        except OSError:  # the end of a terminal is an error to Linux
+            pass
+    os.close(ours)
+    return process.returncode, shown.decode()
 
-    status, out, _ = run_cli("prepare", tmp_path / "actor", data)
-    assert status == 0 and out.startswith(f"{data}: 60 images, 32x32 RGB\n")
-    with h5py.File(data) as file:
-        assert file["source"].asstr()[59] == "actor/frame_000060.png"
 
-    few = ["--epochs", "2", "--batch-size", "16", "--latent-dim", "4"]
-    assert run_cli("train", *few, data, model)[0] == 0
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """Runs the four commands; returns the folder, and what each of them showed."""
+    pytest.importorskip("av")
+    if not is_installed():
+        pytest.skip("needs the extra faces")
+    folder, shown = tmp_path_factory.mktemp("film"), {}
+    film_scene(folder / "actor.mp4", 50, identity=0, seed=0)
+    film_scene(folder / "stranger.mp4", 40)
+    for words in read_commands(ROOT / "README.md", "From a video to a film"):
+        status, text = run_on_terminal([*words, *SHORT.get(words[0], [])], folder)
+        assert status == 0, text
+        shown[words[0]] = text
+    return folder, shown
 
-    status, out, _ = run_cli("reconstruct", model, tmp_path / "stranger", output)
-    assert status == 0
-    names = sorted(path.name for path in output.iterdir())
+
+def test_a_video_becomes_a_film_by_the_commands_of_the_readme(film):
+    folder, shown = film
+    assert list(shown) == ["prepare", "train", "reconstruct"]
+    faces, _, _ = load(folder / "actor.h5")
+    assert faces.shape[1:] == (112, 112, 3) and 30 <= len(faces) < 50
+    before, after = folder / "stranger.mp4", folder / "film.mp4"
+    assert read_times(after) == read_times(before)
+    assert read_sound(after) == read_sound(before)
+    given = np.rot90(read_frames(before), 1, (1, 2))  # stored on its side
+    changed = np.abs(read_frames(after).astype(int) - given).max((0, 3)) > 50
+    assert 0.02 < changed.mean() < 0.6  # the face, and no more
+    assert Image.open(folder / "film.mp4.sheet.png").size[0] > 112
+    assert "the film holds of people's movements" in shown["train"]
+    assert "these crops are a stranger's" in shown["reconstruct"]
+
+
+def test_lines_and_bars_fit_a_terminal_of_80_columns(film):
+    _, shown = film
+    bars = {"prepare": "prepare: ", "train": "epoch 2/2: ", "reconstruct": "write: "}
+    for command, text in shown.items():
+        assert re.search(rf"{bars[command]} *\d+%", text), text
+        text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+        wide = [line for line in re.split(r"[\r\n]+", text) if len(line) > COLUMNS]
+        assert not wide, f"{command}: {wide}"
+
+
+def test_crops_become_the_actor_and_a_verdict(tmp_path, run_cli, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, person in (("crops", 0), ("stranger", 1)):
+        write_folder(tmp_path / name, person, perform(person, 60), 32, 32)
+    for words in read_commands(ROOT / "README.md", "With OpenFace"):
+        status, out, err = run_cli(*words, *SHORT.get(words[0], []))
+        assert status == 0, err
+    names = sorted(path.name for path in (tmp_path / "actor").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "stranger").iterdir())
-    pictures = np.stack([np.asarray(Image.open(output / name)) for name in names])
+    pictures = np.stack([np.asarray(Image.open(f"actor/{name}")) for name in names])
     assert pictures.shape == (60, 32, 32, 3) and pictures.std() > 1
-
-    status, out, _ = run_cli("evaluate", "--samples", 2, model, data)
-    assert status == 0 and out.startswith(f"{data}: 60 images")
+    assert load("faces.h5")[1][59] == "crops/frame_000060.png"
+    status, out, _ = run_cli("evaluate", "--samples", 2, "model", "stranger")
+    assert status == 0 and out.startswith("stranger: 60 images")
     assert "bits/dim" in out

@@ -4,9 +4,11 @@ Standard streams may be closed, or their reader may leave; a run must not end by
 """
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -21,6 +23,7 @@ except ImportError:  # Windows has no such limits
 
 # Ctrl-C, `kill`, and, not on Windows, a terminal that closes.
 STOPS = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", 0)]))
+WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}  # and whole paths
 MIN_ADDRESS_SPACE = 3 << 30  # bytes; measured on two cores, each thread takes more
 
 
@@ -222,6 +225,14 @@ def signals_to(handler: Callable[[int, Any], Any]) -> Iterator[None]:
     finally:
         for number, old in previous.items():
             signal.signal(number, old)
+
+
+def tell(line: str) -> None:
+    """Says something on stderr; on a terminal in lines that end between words."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        line = textwrap.fill(line, width, subsequent_indent="  ", **WHOLE_WORDS)
+    print(line, file=sys.stderr)
 
 
 def list_failures(

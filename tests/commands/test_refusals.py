@@ -114,7 +114,7 @@ EVALUATIONS = {
     "evaluate model gray.h5": "gray.h5: 1 channel found, 3 expected, as in the model",
     "evaluate --hdf5-dataset-name x model in.h5": "--hdf5-dataset-name: 'x' found, one"
     " of the datasets in in.h5 expected: data (4, 12, 16, 3)",
-    "evaluate model text.h5": "text.h5: not an HDF5 file; see the README for the"
+    "evaluate model text.h5": "text.h5: not an HDF5 file; see docs/files.md for the"
     " format",
     "evaluate --samples 0 model in.h5": "--samples: 0 found, 1 to 1000000 expected",
     "evaluate in.h5 in.h5": "in.h5/metadata.json: not a directory",

@@ -14,7 +14,7 @@ FLOATS = PIXELS.astype(np.float32) / 255
 SHAPE = "N x width x height x 3 (or 1) expected"
 KINDS = "uint8, or float16, float32 or float64 between 0 and 1 expected"
 OWN = "images stored in the file itself expected; copy them into one file"
-NOT_IT = "in.h5: not an HDF5 file; see the README for the format"
+NOT_IT = "in.h5: not an HDF5 file; see docs/files.md for the format"
 SCALE = "floats between 0 and 1 expected; scale them, or store uint8"
 
 

@@ -120,7 +120,7 @@ def test_without_paste_a_film_shows_the_last_face_where_there_is_none(
     status, out, err = run_cli("reconstruct", "--faces", model, path, film)
     away = np.isnan(matrices[:, 0, 0]).sum()
     assert status == 0
-    assert f"without a face: {away} frames, show the face before\n" in err
+    assert f"without a face: {away} frames, the face before is shown\n" in err
     assert read_times(film) == read_times(path)
     assert read_frames(film).shape == (FRAMES, SIDE, SIDE, 3)
     folder = tmp_path / "folder"

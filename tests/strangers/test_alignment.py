@@ -121,14 +121,16 @@ def test_register_is_blind_to_colour_and_contrast():
 def test_the_actors_own_crops_are_left_alone_and_a_strangers_are_not():
     mine = flat_images(12)
     method, line = choose_method(FakeActor(), mine)
-    assert method == "none" and line.startswith("these crops are the actor's own (")
+    assert method == "none" and line.startswith(
+        "these crops are the actor's own (score "
+    )
     blue = mine.copy()
     blue[..., 2] = 51  # what the fake never paints, in every crop: 0.2
     method, line = choose_method(FakeActor(), blue)
     assert method == "register"
     assert line == (
-        "these crops are a stranger's (1.33, the actor's own are up to 0.48), so they"
-        " are translated (--align register)"
+        "these crops are a stranger's (score 1.33, the actor's own are up to 0.48), so"
+        " they are translated (--align register)"
     )
 
 
@@ -137,7 +139,7 @@ def test_many_crops_tell_a_stranger_who_is_much_like_the_actor(count, method):
     tinted = flat_images(count)
     tinted[..., 2] = 24  # 0.30 of the variance
     found, line = choose_method(FakeActor(), tinted)
-    assert found == method and " (0.30, " in line
+    assert found == method and " (score 0.30, " in line
 
 
 def test_what_is_missed_now_and_then_makes_no_stranger():

@@ -119,19 +119,20 @@ def test_movements_reach_as_far_as_the_actors(most, reached):
     assert translated - 0.5 == pytest.approx(reached, rel=0.05)
 
 
-def test_a_line_tells_what_the_film_holds():
+def test_lines_tell_what_the_film_holds():
     span = np.zeros((5, len(NAMES)))
     assert describe_film(span[:, :0]) is None
     for name, down, up in (("mouth open", 0, 0.52), ("smile", 0, 0.06)):
         span[3:, NAMES.index(name)] = down, up
     for name in ("left eye", "right eye"):
         span[3, NAMES.index(name)] = 0.14
-    line = describe_film(span)
-    assert line.startswith(
-        "the film, of what people do: mouth open 1.0, mouth wide 0.0,"
-    )
-    assert " smile 0.5, " in line and " eyes shut 1.0, " in line
-    lacking = line.partition("; film more of: ")[2].split(", ")
+    lines = describe_film(span).splitlines()
+    assert lines[0] == "what the film holds of people's movements (1.0: all of it):"
+    assert lines[1].startswith("  mouth open 1.0, mouth wide 0.0, smile 0.5,")
+    assert max(map(len, lines)) <= 80
+    told = " ".join(line.strip() for line in lines[1:])
+    assert " eyes shut 1.0, " in told
+    lacking = told.partition(" film more of: ")[2].split(", ")
     assert "mouth wide" in lacking and not {"smile", "eyes shut"} & {*lacking}
 
 
@@ -142,7 +143,8 @@ def test_a_line_tells_what_a_stranger_does_beyond_the_film():
     measures[30, NAMES.index("mouth wide")] = 0.09  # hardly anything
     measures[40] = np.nan
     assert describe_excess(measures, span) == (
-        "beyond the actor's film, and so weaker, of 50 crops: smile in 3 (first: 21)"
+        "beyond the actor's film, so it comes out weaker, of 50 crops: smile in 3"
+        " (first: crop 21)"
     )
     measures[20:23] = 0
     assert describe_excess(measures, span) is None

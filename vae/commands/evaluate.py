@@ -3,8 +3,6 @@
 import argparse
 import os
 import re
-import sys
-from functools import partial
 
 from vae.checkpoint.model_files import (
     ModelFiles,
@@ -25,7 +23,7 @@ from vae.images.networks import is_installed
 from vae.images.pixels import Target, show_channels, show_size
 from vae.reconstruction.footage import Footage, read_crops
 from vae.strangers.alignment import LoadedActor
-from vae.terminal import list_failures, progress_bar, quiet_tensorflow
+from vae.terminal import list_failures, progress_bar, quiet_tensorflow, tell
 
 MAX_MODELS = 2
 
@@ -97,10 +95,9 @@ def _run_on_stranger(args):
     _check_stranger(args)
     [folder], path = args.models, args.stranger
     refuse_output("--json", args.json, ".json", [folder, path], args.overwrite)
-    warn = partial(print, file=sys.stderr)
-    files = open_model(folder, {}, warn)
+    files = open_model(folder, {}, tell)
     config = ReconstructConfig()
-    footage = Footage(path, config.fps, files.config, warn)
+    footage = Footage(path, config.fps, files.config, tell)
     actor = LoadedActor(files)
     with progress_bar(footage.count, "read") as bar:
         crops = read_crops(footage, files.config, False, False, bar.update)
@@ -110,7 +107,7 @@ def _run_on_stranger(args):
     if len(crops.images):
         aligned = actor.align(crops.images, config)
         for line in aligned.lines:
-            warn(line)
+            tell(line)
         found = judge_transfer(actor, crops.images, aligned, footage.title)
         print(f"{footage.title}: {found['crops']} crops, as {printable(folder)}")
         print("\n".join(format_transfer(found)))
@@ -118,7 +115,7 @@ def _run_on_stranger(args):
             models = [{"model": printable(folder), **found}]
             write_json(args.json, {"stranger": footage.title, "models": models})
     for place, line in crops.notes:
-        warn(f"{printable(crops.names[place])}: {line}")
+        tell(f"{printable(crops.names[place])}: {line}")
     list_failures(failures, len(crops.names))
     return 1 if failures else 0
 
@@ -155,7 +152,7 @@ def _check_alike(folders, models):
 
 def _open(path, config, model):
     if os.path.isdir(path):
-        return PictureSource(path, list_crops(path, partial(print, file=sys.stderr)))
+        return PictureSource(path, list_crops(path, tell))
     if not os.path.lexists(path):
         raise RefusedError(
             f"{printable(path)}: no such file or directory, an HDF5 file or a folder of"
@@ -164,7 +161,7 @@ def _open(path, config, model):
     size = model.width, model.height
     source = FileSource(path, config.hdf5_dataset_name, config.layout, size)
     for note in source.layout_notes:
-        print(note, file=sys.stderr)
+        tell(note)
     if source.channels != model.channels:
         raise RefusedError(
             f"{printable(path)}: {show_channels(source.channels)} found,"
@@ -196,10 +193,9 @@ def _check_size(path, source, target, metadata):
             f"{name}: images of {show_size(sizes[0])} found, {show_size(wanted)} or"
             " that shape expected, as in the model"
         )
-    print(
+    tell(
         f"{name}: images of {show_size(sizes[0])} are made {show_size(wanted)}, the"
-        " model's size, and measured there",
-        file=sys.stderr,
+        " model's size, and measured there"
     )
 
 
@@ -211,10 +207,9 @@ def _same_shape(size, other):
 
 
 def _tell_of_training(path, folder):
-    print(
+    tell(
         f"{printable(path)}: the images that {printable(folder)} was trained on;"
-        " what is measured flatters it, so take others to judge it by",
-        file=sys.stderr,
+        " what is measured flatters it, so take others to judge it by"
     )
 
 

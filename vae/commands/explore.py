@@ -2,14 +2,13 @@
 
 import argparse
 import os
-import sys
-from functools import partial
 
 from vae.checkpoint.model_files import open_model
 from vae.explorer.content import gather_content
 from vae.explorer.page import write_page
 from vae.files import printable, refuse_output, replace_file
 from vae.strangers.alignment import LoadedActor
+from vae.terminal import tell
 
 
 def run(args: argparse.Namespace) -> int:
@@ -20,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
         VaeError: the model is damaged, or the page can't be written.
     """
     refuse_output("output", args.output, ".html", [args.input], args.overwrite)
-    files = open_model(args.input, {}, partial(print, file=sys.stderr))
+    files = open_model(args.input, {}, tell)
     actor = LoadedActor(files)
     title = printable(os.path.basename(os.path.realpath(args.input)))
     content = gather_content(
@@ -34,8 +33,5 @@ def run(args: argparse.Namespace) -> int:
     held = "the decoder"
     if content.frames:
         held += f", and codes of {content.frames} frames of the film, which it decodes"
-    print(
-        f"the page holds the actor: {held}; whoever has the file has the face",
-        file=sys.stderr,
-    )
+    tell(f"the page holds the actor: {held}; whoever has the file has the face")
     return 0

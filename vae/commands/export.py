@@ -6,8 +6,6 @@ import os
 import re
 import secrets
 import shutil
-import sys
-from functools import partial
 from importlib.util import find_spec
 
 from vae.checkpoint.directory import publish_folder
@@ -17,7 +15,7 @@ from vae.config import EXPORTS, NETWORKS, ExportConfig
 from vae.errors import RefusedError, VaeError
 from vae.files import explain, printable, refuse_existing, refuse_overlap
 from vae.model.architecture import shape_arrays
-from vae.terminal import quiet_stderr, quiet_tensorflow
+from vae.terminal import quiet_stderr, quiet_tensorflow, tell
 
 NEEDED = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 
@@ -36,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             f"--format: {kind} needs {', '.join(missing)}: pip install"
             f" 'vae-faces[{kind}]'"
         )
-    files = open_model(args.input, {}, partial(print, file=sys.stderr))
+    files = open_model(args.input, {}, tell)
     names = _plan(args, kind)
     path, content = files.find("weights.h5")
     arrays = unpack_arrays(path, shape_arrays(files.config), content)

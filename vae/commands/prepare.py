@@ -3,7 +3,6 @@
 import argparse
 import os
 import stat
-import sys
 
 from vae.config import FALLBACK_SIDE, MAX_SIDE, MIN_SIDE, PrepareConfig
 from vae.data.openface import choose_face, describe_faces
@@ -31,6 +30,7 @@ from vae.images.networks import is_installed
 from vae.images.pixels import Target, show_size
 from vae.images.reading import EXTENSIONS
 from vae.preparation.pipeline import BAD_KINDS, Pipeline
+from vae.terminal import tell
 
 
 def run(args: argparse.Namespace) -> int:
@@ -183,25 +183,21 @@ def _is_picture(path):
 
 def _open_pictures(names, face):
     if face is not None:
-        names = choose_face(names, face, "the command line", _warn)
+        names = choose_face(names, face, "the command line", tell)
     if line := describe_faces("", names, FACE_ADVICE):
-        _warn(line)
+        tell(line)
     return PictureSource("", names)
 
 
 def _open_input(path, config, face):
     if os.path.isdir(path):
-        return open_folder(path, config.min_confidence, _warn, face)
+        return open_folder(path, config.min_confidence, tell, face)
     if is_hdf5(path):
         source = FileSource(path, config.hdf5_dataset_name, config.layout)
         for note in source.layout_notes:
-            _warn(note)
+            tell(note)
         return source
     return VideoSource(path, config.every)
-
-
-def _warn(line):
-    print(line, file=sys.stderr)
 
 
 def _open_old(args):
@@ -264,11 +260,10 @@ def _own_size(args, config, sources):
     if args.width or args.height:
         return _complete(args.width, args.height, sizes)
     if len(sizes) > 1:
-        print(
+        tell(
             f"--width, --height: images of {len(sizes)} sizes found,"
             f" {show_size(sizes[0])} to {show_size(sizes[-1])}; all are made"
-            f" {FALLBACK_SIDE}x{FALLBACK_SIDE} (--fit {config.fit})",
-            file=sys.stderr,
+            f" {FALLBACK_SIDE}x{FALLBACK_SIDE} (--fit {config.fit})"
         )
         return FALLBACK_SIDE, FALLBACK_SIDE
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in sizes[0]):

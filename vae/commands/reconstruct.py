@@ -2,9 +2,7 @@
 
 import argparse
 import os
-import sys
 from dataclasses import replace
-from functools import partial
 
 from vae.checkpoint.model_files import open_model
 from vae.config import ModelChecks, ReconstructConfig
@@ -23,6 +21,7 @@ from vae.reconstruction.footage import Footage
 from vae.reconstruction.session import PATCHES, Request, Session, name_sheet
 from vae.strangers.alignment import LoadedActor
 from vae.strangers.directions import choose_direction
+from vae.terminal import tell
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,8 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """
     config = ReconstructConfig(**ReconstructConfig.pick(vars(args)))
     _check_options(args)
-    warn = partial(print, file=sys.stderr)
-    files = open_model(args.input, ModelChecks.pick(vars(args)), warn)
+    files = open_model(args.input, ModelChecks.pick(vars(args)), tell)
     model = files.config
     request = Request(
         config=config,
@@ -52,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     )
     jobs = []
     for path, output in _list_people(args):
-        footage = Footage(path, config.fps, model, warn)
+        footage = Footage(path, config.fps, model, tell)
         here = replace(request, output=output)
         _check_outputs(args, path, footage, here)
         jobs.append((footage, here))

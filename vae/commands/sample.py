@@ -3,7 +3,6 @@
 import argparse
 import math
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -44,7 +43,7 @@ from vae.strangers.directions import (
     list_pictures,
     save_direction,
 )
-from vae.terminal import progress_bar, signals_to
+from vae.terminal import progress_bar, signals_to, tell
 
 SHEET_NAME = "walks.png"
 SHEET_WALKS = 30  # rows of the sheet, at most
@@ -87,8 +86,7 @@ def run(args: argparse.Namespace) -> int:
     """
     config = SampleConfig(**SampleConfig.pick(vars(args)))
     _check_options(args, config)
-    warn = partial(print, file=sys.stderr)
-    files = open_model(args.input, ModelChecks.pick(vars(args)), warn)
+    files = open_model(args.input, ModelChecks.pick(vars(args)), tell)
     model = files.config
     if args.list:
         for name in list_directions(args.input):
@@ -219,7 +217,7 @@ def _find_codes(args, config, model, actor, series):
     if config.prior == "mixture" and statistics.mixture_weights is None:
         path = os.path.join(args.input, "latent.npz")
         why = "no mixture found, as in models of version 1.0; --prior gaussian is used"
-        print(f"{printable(path)}: {why}", file=sys.stderr)
+        tell(f"{printable(path)}: {why}")
     prior = make_prior(config.prior, statistics)
     drawn = config.seed, config.temperature
     decode = actor.network.decode
@@ -236,7 +234,7 @@ def _find_codes(args, config, model, actor, series):
         images = read_pictures("", series.inputs, model)
         z, lines, _ = actor.align(images, ReconstructConfig())
         for line in lines:
-            print(line, file=sys.stderr)
+            tell(line)
         walk = walk_through(z, config.path)
     else:
         closed = config.walk == "loop"

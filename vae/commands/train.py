@@ -6,7 +6,6 @@ directory is locked first, and given back as it was if the request is refused.
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from contextlib import nullcontext
@@ -37,7 +36,7 @@ from vae.errors import RefusedError
 from vae.files import find_writable_folder, printable
 from vae.images.pixels import show_channels
 from vae.parallel import cut_evenly
-from vae.terminal import quiet_tensorflow, watch
+from vae.terminal import quiet_tensorflow, tell, watch
 from vae.training.cluster import READY_SECONDS, meet, read_cluster
 from vae.training.progress import Arithmetic, Progress, read_state
 
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.overwrite:
         _keep_inputs(args)
     with locked(args.output):
-        checkpoint, state = _check_output(args, warn=partial(print, file=sys.stderr))
+        checkpoint, state = _check_output(args, warn=tell)
         with _gather(args, cluster) as others:
             wanted = _open_data(args, checkpoint, state)
             _check_sharing(wanted, cluster)
@@ -221,7 +220,7 @@ def _open_data(args, checkpoint, state):
             )
     file = _open(args.inputs, config, requested)
     for note in file.notes:
-        print(note, file=sys.stderr)
+        tell(note)
     size = _complete_size(requested, file.width, file.height)
     model = ModelConfig(**requested | size | {"channels": file.channels})
     config = replace(config, layout=file.layout.name)
@@ -243,7 +242,7 @@ def _open_data(args, checkpoint, state):
             " other kind expected by its settings; it is no state that train wrote"
         )
     if held_out is not None and (held_out == held_out[:1]).all():
-        print("the held-out images are all alike; PSNR says nothing", file=sys.stderr)
+        tell("the held-out images are all alike; PSNR says nothing")
     return {
         "model": model,
         "config": config,

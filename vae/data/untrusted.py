@@ -67,7 +67,7 @@ def _open_problem(path, reason):
         if file.read(len(LFS_POINTER)) == LFS_POINTER:
             return "a Git LFS pointer, an HDF5 file expected; fetch it: git lfs pull"
     return (
-        "not an HDF5 file; see the README for the format. prepare makes one of"
+        "not an HDF5 file; see docs/files.md for the format. prepare makes one of"
         " pictures and videos"
     )
 

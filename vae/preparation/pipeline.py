@@ -1,7 +1,6 @@
 """The run of `prepare`: sources are loaded on all cores, cleaned, and written once."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -24,7 +23,7 @@ from vae.images.sheets import make_grid, stack_pairs, write_png
 from vae.parallel import count_cores, map_ordered
 from vae.preparation.cleaning import find_bad, measure_images
 from vae.preparation.faces import FaceDetector, crop_face, is_cut_already
-from vae.terminal import list_failures, progress_bar, signals_to, watch
+from vae.terminal import list_failures, progress_bar, signals_to, tell, watch
 
 BAD_KINDS = {  # kind -> the option that drops it
     "duplicates": "dedupe",
@@ -119,7 +118,7 @@ class Pipeline:
                 measures.append(measured)
                 failed += batch.failed
                 for name, line in batch.notes:
-                    print(f"{name}: {line}", file=sys.stderr)
+                    tell(f"{name}: {line}")
                 written[source] += len(batch.names)
                 faceless[source] += batch.faceless
                 bar.update(len(batch.names) + len(batch.failed) + batch.faceless)

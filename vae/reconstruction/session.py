@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -25,7 +24,7 @@ from vae.parallel import cut_evenly, map_ordered
 from vae.reconstruction.compositing import Compositor, Patch, invert, lay
 from vae.reconstruction.footage import Footage, read_crops
 from vae.strangers.alignment import LoadedActor
-from vae.terminal import list_failures, progress_bar, signals_to
+from vae.terminal import list_failures, progress_bar, signals_to, tell
 
 SAMPLE = 256  # results whose colours stand for all
 LABELS = ["input", "actor"]
@@ -104,7 +103,7 @@ class Session:
         z, lines, method, _ = actor.align(crops.images, config, request.neutral)
         self._compares = method == "none"  # a stranger's pixels are not the actor's
         for line in lines:
-            print(line, file=sys.stderr)
+            tell(line)
         if request.direction is not None:
             z = z + config.direction_strength * request.direction
         compositor = None
@@ -210,14 +209,11 @@ class Session:
         def stop(number, frame):
             raise StoppedError(f"{printable(path)}: stopped, not written", number)
 
-        def warn(line):
-            print(line, file=sys.stderr)
-
         frames = self._label(self._time(crops, pictures))
         with signals_to(stop), footage.open_sound() as sound:
             with progress_bar(len(crops.names), "write") as bar:
                 count = write_film(
-                    path, _count(frames, bar.update), footage.tick, sound, warn
+                    path, _count(frames, bar.update), footage.tick, sound, tell
                 )
         print(f"{count} of {len(crops.names)} frames in {printable(path)}")
 
@@ -294,10 +290,10 @@ class Session:
             if self._request.paste:
                 done = "as they were"
             elif self._request.is_film:
-                done = "show the face before"
-            print(f"without a face: {crops.faceless} frames, {done}", file=sys.stderr)
+                done = "the face before is shown"
+            tell(f"without a face: {crops.faceless} frames, {done}")
         for place, line in crops.notes:
-            print(f"{printable(crops.names[place])}: {line}", file=sys.stderr)
+            tell(f"{printable(crops.names[place])}: {line}")
 
 
 def _is_masked(average: np.ndarray) -> bool:

@@ -212,11 +212,11 @@ def choose_method(actor: Actor, images: np.ndarray) -> tuple[str, str]:
     power, limit = score_stranger(missing, actor.variation), limit_of(len(images))
     if power > limit:
         return "register", (
-            f"these crops are a stranger's ({power:.2f}, the actor's own are up to"
-            f" {limit:.2f}), so they are translated (--align register)"
+            f"these crops are a stranger's (score {power:.2f}, the actor's own are up"
+            f" to {limit:.2f}), so they are translated (--align register)"
         )
     return "none", (
-        f"these crops are the actor's own ({power:.2f}, a stranger's are over"
+        f"these crops are the actor's own (score {power:.2f}, a stranger's are over"
         f" {limit:.2f}), so they are encoded as they are (--align none)"
     )
 

@@ -7,6 +7,8 @@ the film never shows has no spread in the codes, so that nothing is drawn from i
 what no measure tells (a cheek, a light) stays as the edges say.
 """
 
+import textwrap
+
 import numpy as np
 
 from vae.model.latent import LatentStatistics
@@ -45,6 +47,7 @@ MOVEMENTS = {
     "head to the right": (("head turned",), 1, 0.34),
 }
 LITTLE = 0.4  # of what people do, below which a film lacks a movement
+WIDTH = 76  # columns of the lines that tell what a film holds
 MORE = 1.5  # times the film's reach, from which a stranger's movement is beyond it
 
 
@@ -97,7 +100,7 @@ def _ways(moved):
 
 
 def describe_film(span: np.ndarray) -> str | None:
-    """Returns a line on which movements a film holds, or None if none were measured.
+    """Returns which movements a film holds, in lines, or None if none were measured.
 
     Left and right are those of the picture.
 
@@ -108,9 +111,10 @@ def describe_film(span: np.ndarray) -> str | None:
         return None
     shares = {name: _reach(span, name) / MOVEMENTS[name][2] for name in MOVEMENTS}
     held = ", ".join(f"{name} {min(share, 1):.1f}" for name, share in shares.items())
+    lines = ["what the film holds of people's movements (1.0: all of it):", held]
     lacking = ", ".join(name for name, share in shares.items() if share < LITTLE)
-    advice = f"; film more of: {lacking}" if lacking else ""
-    return f"the film, of what people do: {held}{advice}"
+    lines += [f"film more of: {lacking}"] * bool(lacking)
+    return "\n  ".join(line for text in lines for line in textwrap.wrap(text, WIDTH))
 
 
 def describe_excess(measures: np.ndarray, span: np.ndarray) -> str | None:
@@ -127,11 +131,11 @@ def describe_excess(measures: np.ndarray, span: np.ndarray) -> str | None:
         limit = max(MORE * _reach(span, name), LITTLE * usual)
         beyond = seen[way * moved[:, columns].mean(1) > limit]
         if len(beyond):
-            found.append(f"{name} in {len(beyond)} (first: {beyond[0] + 1})")
+            found.append(f"{name} in {len(beyond)} (first: crop {beyond[0] + 1})")
     if not found:
         return None
     return (
-        f"beyond the actor's film, and so weaker, of {len(measures)} crops:"
+        f"beyond the actor's film, so it comes out weaker, of {len(measures)} crops:"
         f" {', '.join(found)}"
     )
 
