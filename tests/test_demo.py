@@ -16,7 +16,8 @@ def test_the_demo_leaves_the_pictures_it_names(tmp_path, capfd):
     for name in (film, "stranger_above_actor_below.png", "walks/walks.png"):
         assert str(tmp_path / "demo" / name) in printed
         assert np.asarray(Image.open(tmp_path / "demo" / name)).any()
-    assert Image.open(tmp_path / "demo" / film).n_frames == 12
+    with Image.open(tmp_path / "demo" / film) as shown:
+        assert shown.n_frames == 12
     assert printed.count("$ python vae.py") == 4
     assert len(list((tmp_path / "demo" / "stranger_as_actor").iterdir())) == 12
 

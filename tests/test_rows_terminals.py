@@ -207,7 +207,7 @@ def test_quiet_shows_errors_alone(tmp_path, monkeypatch, run_cli):
         line = ["prepare", *options, crops, tmp_path / f"{len(options)}.h5"]
         assert run_cli(*line)[0] == 0
         shown[len(options)] = sys.stderr.getvalue()
-    assert "left out: 1 hidden" in shown[0] and "prepare: 100%" in shown[0]
+    assert "1 hidden or system file" in shown[0] and "prepare: 100%" in shown[0]
     assert shown[1] == ""
     (crops / "broken.png").write_bytes(b"")
     monkeypatch.undo()
@@ -216,3 +216,16 @@ def test_quiet_shows_errors_alone(tmp_path, monkeypatch, run_cli):
     assert err == "crops/broken.png: an empty file\n1 could not be used\n"
     status, out, err = run_cli("prepare", "--quiet", crops, tmp_path / "out.h5")
     assert (status, out) == (2, "") and err.startswith("vae.py prepare: error: ")
+
+
+@pytest.mark.parametrize("stream", [Watched, io.StringIO])
+def test_a_note_ends_its_lines_between_words_on_a_terminal_alone(stream, monkeypatch):
+    note = (
+        "a note of more than thirty columns, with /a/path-that/is-longer-than/one-line"
+    )
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys, "stderr", stream())
+    terminal.tell(note)
+    lines = ["a note of more than thirty", "  columns, with", f"  {note.split()[-1]}"]
+    shown = "\n".join(lines) if stream is Watched else note
+    assert sys.stderr.getvalue() == f"{shown}\n"
