@@ -99,10 +99,13 @@ def test_lines_and_bars_fit_a_terminal_of_80_columns(film):
         assert not wide, f"{command}: {wide}"
 
 
-def test_crops_become_the_actor_and_a_verdict_quietly(tmp_path, run_cli, monkeypatch):
+def test_crops_become_the_actor_and_a_verdict_quietly(
+    tmp_path, run_cli, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     for name, person in (("crops", 0), ("stranger", 1)):
         write_folder(tmp_path / name, person, perform(person, 60), 32, 32)
+    capsys.readouterr()  # what drawing shows
     for words in read_commands(ROOT / "README.md", "With OpenFace"):
         status, out, err = run_cli(*words, "--quiet", *SHORT.get(words[0], []))
         assert (status, err) == (0, "") and out
