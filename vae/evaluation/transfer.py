@@ -15,6 +15,7 @@ from vae.model.latent import LatentStatistics
 from vae.strangers.alignment import Aligned, LoadedActor
 from vae.strangers.landmarks import FACES, NAMES, measure_faces
 from vae.strangers.measures import share_within
+from vae.strangers.settling import measure_tears
 
 BLOCK = 24  # frames of the bootstrap, a second or so
 MIN_CROPS = 24  # fewer show no course of time
@@ -32,8 +33,7 @@ WEIGHTS = np.array(
     [[parts.get(name, 0.0) for parts in READINGS.values()] for name in NAMES]
 )  # (M, R)
 TOLD = 0.5  # of a reading's variance in the film, what codes must tell
-FILM = 256  # of the film's faces, to know how far codes are from those of their faces
-USUAL, FAR = 0.99, 2.5  # quantile of these distances, and times it, from which is torn
+FAR = 2.5  # of `measure_tears`, from which a face is torn
 UNMOVED = "moves less than it jitters"
 UNTOLD = "the film is not read well"
 EPSILON = 1e-12  # keeps divisions finite
@@ -61,8 +61,7 @@ def judge_transfer(
             f"{title}: {len(images)} crops found, at least {MIN_CROPS} in the order of"
             " time expected"
         )
-    results = actor.decode(aligned.z)
-    torn = find_torn(actor, aligned.z, results)
+    results, torn = actor.decode(aligned.z), find_torn(actor, aligned.z)
     own = aligned.measures
     own = measure_faces(images) if own is None else own
     shown = measure_faces(results) if len(own) else own
@@ -80,9 +79,7 @@ def judge_transfer(
     }
 
 
-def find_torn(
-    actor: LoadedActor, z: np.ndarray, results: np.ndarray
-) -> np.ndarray | None:
+def find_torn(actor: LoadedActor, z: np.ndarray) -> np.ndarray | None:
     """Returns the numbers of faces that the decoder has torn, or None.
 
     Where a code is beyond what the decoder has learnt, its picture is none of a face
@@ -90,19 +87,12 @@ def find_torn(
     `FAR` times what nearly all of the film's own faces are; None if none is known.
 
     Args:
-        z: (N, Z). results: uint8 (N, H, W, C), as they are decoded.
+        z: (N, Z).
     """
     film = actor.statistics.film
     if film is None:
         return None
-    film = film[:: -(-len(film) // FILM)].astype("f4")
-    usual = np.quantile(_miss(actor, film, actor.decode(film)), USUAL)
-    return np.flatnonzero(_miss(actor, z, results) > FAR * usual)
-
-
-def _miss(actor, z, images):
-    """Returns how far codes are from those of their images, (N,)."""
-    return np.linalg.norm(actor.encode(images)[0] - z, axis=1)
+    return np.flatnonzero(measure_tears(actor.network, z, film) > FAR)
 
 
 def compare_readings(

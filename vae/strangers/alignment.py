@@ -35,6 +35,7 @@ from vae.strangers.features import (
 from vae.strangers.landmarks import NAMES, measure_faces
 from vae.strangers.measures import correct_codes, describe_excess
 from vae.strangers.registration import register, warp
+from vae.strangers.settling import settle_codes
 
 MIN_CROPS = 8  # that a folder's statistics need
 # The part common to all of the actor's reconstruction errors, of the actor's variance:
@@ -286,6 +287,8 @@ def find_codes(
         z = z - rest + centre
     if method != "none":
         z = centre + config.strength * (z - centre)
+        if statistics.film is not None:
+            z = settle_codes(actor, z.astype("f4"), statistics.film)
     return smooth_codes(z, config.smooth).astype(np.float32)
 
 
