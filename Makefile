@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 DEMO := demo
+# A worker for each core, four at most: each holds TensorFlow. Tests stay in their order,
+# so that what files of tests share is seldom made twice.
+PYTEST := -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: demo test lint package lowest clean
 
@@ -12,9 +15,9 @@ demo: .venv/ready
 
 test: .venv/ready
 	@echo "the half without TensorFlow"
-	$(BIN)/python -m pytest -q -m "not tensorflow" tests
+	$(BIN)/python $(PYTEST) -m "not tensorflow" tests
 	@echo "the half with TensorFlow"
-	$(BIN)/python -m pytest -q -m tensorflow tests
+	$(BIN)/python $(PYTEST) -m tensorflow tests
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -35,8 +38,8 @@ lowest: .venv/ready
 	$(PYTHON) -m venv .venv-lowest
 	$(BIN)/python tools/lowest_versions.py > .venv-lowest/constraints.txt
 	$(LOWEST)/pip install --quiet -c .venv-lowest/constraints.txt --editable '.[test]'
-	$(LOWEST)/python -m pytest -q -m "not tensorflow" tests
-	$(LOWEST)/python -m pytest -q -m tensorflow tests
+	$(LOWEST)/python $(PYTEST) -m "not tensorflow" tests
+	$(LOWEST)/python $(PYTEST) -m tensorflow tests
 
 .venv/ready: requirements.txt setup.py
 	$(PYTHON) -m venv .venv

@@ -16,6 +16,7 @@ TEST = [
     "build>=1.2,<2",
     "hypothesis>=6.100,<7",
     "pytest>=8,<10",
+    "pytest-xdist>=3.6,<4",
     "pyyaml>=6,<7",
     "ruff>=0.17,<0.18",
     "scikit-image>=0.24,<1",
