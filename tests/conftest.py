@@ -63,6 +63,14 @@ def refused(run_cli, tmp_path, monkeypatch):
     return run
 
 
+@pytest.fixture
+def no_saved_model(monkeypatch):
+    """Trains without a SavedModel, a fifth of a small training; nothing reads it."""
+    from vae.training.recorder import Recorder
+
+    monkeypatch.setattr(Recorder, "export_saved_model", lambda recorder: None)
+
+
 @pytest.fixture(scope="session")
 def faces_file(tmp_path_factory):
     """An HDF5 file of 60 pictures, 24 high and 20 wide, that says its layout."""
