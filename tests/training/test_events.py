@@ -13,7 +13,7 @@ from vae.model.latent import kl_per_dimension
 from vae.training import events
 from vae.training.session import Session
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("no_saved_model")]
 accumulator = pytest.importorskip(
     "tensorboard.backend.event_processing.event_accumulator",
     reason="pip install tensorboard",
