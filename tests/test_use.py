@@ -225,7 +225,7 @@ def test_sizes_and_latents_given_are_checked(tiny_model, crops, tmp_path, run_cl
     assert err.startswith("vae.py sample: error: --input-width: 64 found, 20 expected")
 
 
-def test_both_layouts_give_the_same_upright_pictures(tmp_path, run_cli):
+def test_both_layouts_give_the_same_upright_pictures(tmp_path, run_cli, no_saved_model):
     faces = make_faces(40, 24, 20)
     upright = write_h5(tmp_path / "rows.h5", faces)
     sideways = write_h5(tmp_path / "width.h5", faces.transpose(0, 2, 1, 3))
@@ -243,7 +243,9 @@ def test_both_layouts_give_the_same_upright_pictures(tmp_path, run_cli):
 
 
 @pytest.mark.parametrize("side, pixels", [("width", 10), ("height", 12)])
-def test_one_side_alone_keeps_the_shape(side, pixels, faces_file, tmp_path, run_cli):
+def test_one_side_alone_keeps_the_shape(
+    side, pixels, faces_file, tmp_path, run_cli, no_saved_model
+):
     options = ["--epochs", "1", "--latent-dim", "2", f"--input-{side}", pixels]
     assert run_cli("train", *options, faces_file, tmp_path / "out")[0] == 0
     model = json.loads((tmp_path / "out" / "metadata.json").read_text())["model"]

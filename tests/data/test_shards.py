@@ -171,7 +171,7 @@ def test_settings_that_make_no_set_are_refused(options, reason, tmp_path, run_cl
 
 @pytest.mark.tensorflow
 def test_a_set_trains_to_the_weights_of_one_file_and_they_may_be_swapped(
-    tmp_path, run_cli
+    tmp_path, run_cli, no_saved_model
 ):
     one = write_h5(tmp_path / "one.h5", FACES)
     many = write_set(tmp_path / "many", sorted({*range(0, 60, 3), 4, 59, 60}))
