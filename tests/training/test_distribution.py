@@ -1,8 +1,10 @@
 """Several workers are one training: its weights, its stops, its checkpoints.
 
-Workers are processes on the loopback device, each at a port of its own.
+Workers are processes on the loopback device, each at a port of its own. They are forked
+from one that has imported TensorFlow, which takes longer than their steps do.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -29,18 +31,18 @@ OPTIONS = ["--epochs", "3", "--batch-size", "16", "--latent-dim", "4"]
 OPTIONS += ["--precision", "float32"]
 STEPS = 12  # 54 training images in batches of 13 and 14, which no two workers share
 LIMIT = 600  # seconds, of a run that hangs
-WORKER = """
-import os, signal, sys
+WORKERS = """
+import json, os, signal, sys
 import h5py
 from vae.terminal import quiet_tensorflow
 with quiet_tensorflow():
     from vae.training import session
 from vae.training.session import Session
 fit = session.fit
-number, place = os.environ["AT"].split()
 def stop(step):
-    if step == int(place):
-        os.kill(os.getpid(), int(number))
+    number, place = map(int, os.environ["AT"].split())
+    if step == place:
+        os.kill(os.getpid(), number)
 for kind in (Session, session.Follower):
     def on_step(self, losses, original=kind.on_step, kind=kind):
         owner = self if kind is Session else self._session
@@ -54,7 +56,19 @@ def keep(trainer, *rest):
             file[name.replace("/", "|")] = variable.numpy()
 session.fit = keep
 from vae.cli import main
-sys.exit(main(sys.argv[1:]))
+def work(environment, command):
+    os.environ.update(environment)
+    with open(os.environ["TOLD"], "w") as told, open(os.devnull, "w") as nothing:
+        os.dup2(told.fileno(), 2)
+        os.dup2(nothing.fileno(), 1)
+    sys.exit(main(["train", *command]))
+processes = []
+for worker in json.load(sys.stdin):
+    processes.append(os.fork())
+    if not processes[-1]:
+        work(*worker)
+statuses = [os.waitpid(process, 0)[1] for process in processes]
+print(json.dumps(list(map(os.waitstatus_to_exitcode, statuses))))
 """
 
 
@@ -73,33 +87,33 @@ def run_workers(folder, *commands, at=None):
     `at` has worker -> "signal step", at which it sends itself that.
     """
     addresses = [f"127.0.0.1:{port}" for port in free_ports(len(commands))]
-    running = []
+    workers, told = [], [folder / f"told_{at}" for at in range(len(commands))]
+    for index, command in enumerate(commands):
+        task = {"type": "worker", "index": index}
+        cluster = {"cluster": {"worker": addresses}, "task": task}
+        environment = {
+            "TF_CONFIG": json.dumps(cluster),
+            "AT": (at or {}).get(index, "0 -1"),
+            "TOLD": str(told[index]),
+        }
+        workers.append((environment, list(map(str, command))))
+    all_alike = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKERS],
+        cwd=folder,
+        env=os.environ | all_alike,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a group, to be ended as a whole
+    )
     try:
-        for index, command in enumerate(commands):
-            task = {"type": "worker", "index": index}
-            cluster = {"cluster": {"worker": addresses}, "task": task}
-            environment = os.environ | {
-                "TF_CONFIG": json.dumps(cluster),
-                "PYTHONPATH": str(ROOT),
-                "AT": (at or {}).get(index, "0 -1"),
-                "CUDA_VISIBLE_DEVICES": "",
-            }
-            running.append(
-                subprocess.Popen(
-                    [sys.executable, "-c", WORKER, "train", *map(str, command)],
-                    cwd=folder,
-                    env=environment,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-            )
-        told = [each.communicate(timeout=LIMIT)[1] for each in running]
-        statuses = [each.returncode for each in running]
-        return list(zip(statuses, told, strict=True))
+        statuses, _ = process.communicate(json.dumps(workers), timeout=LIMIT)
+        told = [path.read_text() for path in told]
+        return list(zip(json.loads(statuses), told, strict=True))
     finally:
-        for each in running:
-            each.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def read_arrays(path):
