@@ -1,8 +1,9 @@
 """`make demo`: the whole tool on drawn faces, in a few minutes and without any data.
 
 Draws an actor and a stranger, trains on the actor, samples walks, and turns the
-stranger into the actor, as pictures and as a film of both. Each command is shown before
-it runs, to be copied. Pictures of the README and of docs/ are those that this leaves.
+stranger into the actor, as pictures and as a film of both, and writes a page to play
+the actor. Each command is shown before it runs, to be copied. Pictures of the README
+and of docs/ are those that this leaves.
 """
 
 import subprocess
@@ -14,7 +15,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 ACTOR, STRANGER = ("0", "0"), ("3", "3")  # identity and seed of its performance
-ACTOR_FRAMES, STRANGER_FRAMES, EPOCHS = 1500, 200, 40
+ACTOR_FRAMES, STRANGER_FRAMES, EPOCHS = 1500, 200, 20
 SHOWN = 8  # pairs in the picture at the end
 GAP = 4  # pixels
 
@@ -36,9 +37,11 @@ def run_demo(folder, frames=ACTOR_FRAMES, crops=STRANGER_FRAMES, epochs=EPOCHS):
     _run("vae.py", "reconstruct", model, stranger, result)
     film = folder / "stranger_beside_actor.webp"
     _run("vae.py", "reconstruct", "--side-by-side", model, stranger, film)
+    page = folder / "explorer.html"
+    _run("vae.py", "explore", model, page)
     picture = folder / "stranger_above_actor_below.png"
     Image.fromarray(_pair_up(stranger, result)).save(picture)
-    shown = film, picture, walks / "walks.png", model / "history.png"
+    shown = film, page, picture, walks / "walks.png", model / "history.png"
     print("\nlook at", *shown, sep="\n  ")
 
 

@@ -18,7 +18,9 @@ def test_the_demo_leaves_the_pictures_it_names(tmp_path, capfd):
         assert np.asarray(Image.open(tmp_path / "demo" / name)).any()
     with Image.open(tmp_path / "demo" / film) as shown:
         assert shown.n_frames == 12
-    assert printed.count("$ python vae.py") == 4
+    page = (tmp_path / "demo" / "explorer.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert printed.count("$ python vae.py") == 5
     assert len(list((tmp_path / "demo" / "stranger_as_actor").iterdir())) == 12
 
 

@@ -227,12 +227,20 @@ def signals_to(handler: Callable[[int, Any], Any]) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def tell(line: str) -> None:
-    """Says something on stderr; on a terminal in lines that end between words."""
+def tell(text: str) -> None:
+    """Says something on stderr, above a bar; on a terminal lines end between words.
+
+    Args:
+        text: one line or several.
+    """
+    from tqdm import tqdm  # as above
+
+    lines = text.splitlines()
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns - 1
-        line = textwrap.fill(line, width, subsequent_indent="  ", **WHOLE_WORDS)
-    print(line, file=sys.stderr)
+        how = WHOLE_WORDS | {"subsequent_indent": "  "}
+        lines = [textwrap.fill(line, width, **how) for line in lines]
+    tqdm.write("\n".join(lines), file=sys.stderr)
 
 
 def list_failures(

@@ -1,7 +1,6 @@
 """One run of `train`: what is shown, when it is saved, and how it is stopped."""
 
 import signal
-import sys
 import time
 from dataclasses import replace
 from types import FrameType
@@ -9,7 +8,6 @@ from types import FrameType
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from vae.config import ModelConfig, TrainConfig
 from vae.data.arrays import sample_images
@@ -17,7 +15,7 @@ from vae.errors import StoppedError, VaeError
 from vae.files import printable
 from vae.model.latent import describe_collapse
 from vae.model.network import VAE
-from vae.terminal import STOPS, progress_bar, signals_to
+from vae.terminal import STOPS, progress_bar, signals_to, tell
 from vae.training.cluster import Cluster
 from vae.training.distribution import describe_devices, form_team
 from vae.training.events import EventLog
@@ -95,7 +93,7 @@ class Session:
         headline = (
             f"{len(self.images)} images of {form.width} x {form.height},"
             f" {0 if self.held_out is None else len(self.held_out)} held out,"
-            f" {self.trainer.batches} steps an epoch,"
+            f" {self.trainer.batches} step{'s' * (self.trainer.batches > 1)} an epoch,"
             f" computing in {self.config.precision}"
         )
         team = self.trainer.team
@@ -106,15 +104,15 @@ class Session:
         else:
             self.progress = self.recorder.restore(checkpoint, state)
             headline += f", going on from step {self.progress.step}"
-        self._say(headline)
+        tell(headline)
         if self._change:
-            self._say(
+            tell(
                 f"the run was begun in other arithmetic ({self._change}): weights will"
                 " differ in their last bits from those of a run that never stopped"
             )
         if is_finished(self.config, self.progress):
             done = f"{self.progress.epoch} epochs done"
-            self._say(f"nothing is left to train: {done}; --epochs N trains on, to N")
+            tell(f"nothing is left to train: {done}; --epochs N trains on, to N")
         if team:
             team.share_arrays(list(self.trainer.arrays.values()))
         self._saved = time.monotonic()
@@ -139,7 +137,7 @@ class Session:
         """
         self.progress, team = progress, self.trainer.team
         team.share_arrays(list(self.trainer.arrays.values()))
-        self._say(f"worker {team.worker} of {team.workers}; worker 0 tells the losses")
+        tell(f"worker {team.worker} of {team.workers}; worker 0 tells the losses")
         with signals_to(self._on_signal):
             fit(self.trainer, progress, self.images, self.held_out, Follower(self))
 
@@ -168,7 +166,7 @@ class Session:
         self._save()
         if self._events:
             self._events.close()
-        self._say("exporting the best epoch")
+        tell("exporting the best epoch")
         self.recorder.export_saved_model()
         best = self.progress.history[self.progress.best_epoch - 1]
         print(f"model: {printable(self.output)}")
@@ -177,7 +175,7 @@ class Session:
             print(f"best epoch: {epoch}, held-out PSNR {decibel:.2f} dB")
         collapse = describe_collapse(best["kl_loss"], self.model.config.latent_dim)
         for line in filter(None, [collapse, self.recorder.film]):
-            self._say(line)
+            tell(line)
 
     def on_step(self, losses: dict[str, float]) -> None:
         """Moves the bar; saves and stops when a signal came, saves when it is time."""
@@ -210,7 +208,7 @@ class Session:
         self._decibel = row.get("val_psnr")
         if improved:
             self.recorder.keep_best()
-        self._say(describe_epoch(row, self._count_epochs(), improved))
+        tell(describe_epoch(row, self._count_epochs(), improved))
         self._tell_plan()
         self.recorder.write_history(self.progress)
         epoch, finished = str(row["epoch"]), is_finished(self.config, self.progress)
@@ -251,7 +249,7 @@ class Session:
         line = f"{self._pace.step:.2g} s a step: about {taken} for {epochs} epochs"
         if self.trainer.count_steps(progress) is None:
             line += ", which most films need until their held-out PSNR is flat"
-        self._say(line)
+        tell(line)
         self._planned = progress.planned
 
     def _tell_plan(self) -> None:
@@ -259,7 +257,7 @@ class Session:
         planned, self._planned = self._planned, self.progress.planned
         if not planned and self._planned and self.progress.holds_out:
             epochs = self._count_epochs() - self.progress.epoch
-            self._say(
+            tell(
                 f"the held-out PSNR grows by less than {FLAT_GAIN} dB from one third of"
                 f" the epochs to the next: {epochs} more, in which the learning rate"
                 " falls"
@@ -276,9 +274,6 @@ class Session:
         for each in STOPS:  # a second one stops at once
             if signal.getsignal(each) == self._on_signal:
                 signal.signal(each, signal.SIG_DFL)
-
-    def _say(self, line: str) -> None:
-        tqdm.write(line, file=sys.stderr)
 
 
 class Follower:
