@@ -13,7 +13,7 @@ from dataclasses import fields
 from importlib import import_module
 
 from vae import __version__, config
-from vae.errors import VaeError
+from vae.errors import StoppedError, VaeError
 from vae.files import printable
 from vae.terminal import errors_alone, secure_streams
 
@@ -78,7 +78,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except VaeError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
+        kind = "" if isinstance(error, StoppedError) else "error: "
+        print(f"{name}: {kind}{error}", file=sys.stderr)
         return error.exit_status
     except MemoryError:
         print(
