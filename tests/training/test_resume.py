@@ -160,8 +160,7 @@ def test_row_04_a_signal_saves_and_says_how_to_go_on(
         status, _, err = run_cli("train", *OPTIONS, faces_file, output)
     assert status == 128 + number
     assert err.splitlines()[-1] == (
-        f"vae.py train: {output}: stopped and saved at step 6;"
-        " go on with --resume"
+        f"vae.py train: {output}: stopped and saved at step 6; go on with --resume"
     )
     assert run_cli("train", "--resume", faces_file, output)[0] == 0
     assert_same_run(output, straight)

@@ -174,6 +174,9 @@ def test_patience_ends_a_run_that_gets_no_better(
     output = tmp_path / "out"
     assert run_cli("train", *options, "--latent-dim", 2, faces_file, output)[0] == 0
     assert len((output / "history.csv").read_text().splitlines()) == 1 + 3
+    status, _, err = run_cli("train", "--resume", faces_file, output)
+    assert status == 0
+    assert "nothing is left to train: 3 epochs done; a larger --patience trains" in err
 
 
 @pytest.mark.parametrize("count", [1, 2, 17])

@@ -61,9 +61,14 @@ def plan_fall(step: int, batches: int) -> int:
 
 
 def is_finished(config: TrainConfig, progress: Progress) -> bool:
-    """Whether all steps are done, or no epoch of the last `patience` was the best."""
-    if 0 < config.patience <= progress.epoch - progress.best_epoch:
+    """Whether all steps are done, or patience is out."""
+    if is_out_of_patience(config, progress):
         return True
     if config.epochs:
         return progress.epoch >= config.epochs
     return 0 < progress.planned <= progress.step
+
+
+def is_out_of_patience(config: TrainConfig, progress: Progress) -> bool:
+    """Whether none of the last `patience` epochs was the best."""
+    return 0 < config.patience <= progress.epoch - progress.best_epoch

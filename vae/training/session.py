@@ -22,7 +22,7 @@ from vae.training.events import EventLog
 from vae.training.pace import Pace, describe_seconds
 from vae.training.progress import BAR, Arithmetic, Progress, count_epoch, describe_epoch
 from vae.training.recorder import Recorder
-from vae.training.schedule import FLAT_GAIN, is_finished
+from vae.training.schedule import FLAT_GAIN, is_finished, is_out_of_patience
 from vae.training.trainer import (
     Images,
     Trainer,
@@ -112,7 +112,10 @@ class Session:
             )
         if is_finished(self.config, self.progress):
             done = f"{self.progress.epoch} epochs done"
-            tell(f"nothing is left to train: {done}; --epochs N trains on, to N")
+            way = "a larger --patience trains on"
+            if not is_out_of_patience(self.config, self.progress):
+                way = "--epochs N trains on, to N"
+            tell(f"nothing is left to train: {done}; {way}")
         if team:
             team.share_arrays(list(self.trainer.arrays.values()))
         self._saved = time.monotonic()
