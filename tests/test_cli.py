@@ -215,9 +215,10 @@ ERRORS = [VaeError("x: y"), RefusedError("x: y"), StoppedError("x: y", 15)]
 
 
 @pytest.mark.parametrize("error, status", [*zip(ERRORS, (1, 2, 143), strict=True)])
-def test_an_expected_error_is_one_line_and_a_status(error, status, dispatch):
+def test_an_expected_error_or_a_stop_is_one_line_and_a_status(error, status, dispatch):
     found = dispatch(run=fail_with(error))
-    assert found == (status, "", "vae.py sample: error: x: y\n")
+    kind = "" if isinstance(error, StoppedError) else "error: "
+    assert found == (status, "", f"vae.py sample: {kind}x: y\n")
 
 
 @pytest.mark.parametrize("place", ["load", "run"])

@@ -232,7 +232,7 @@ def _find_codes(args, config, model, actor, series):
         return codes, rows
     if config.walk == "images":
         images = read_pictures("", series.inputs, model)
-        z, lines, _ = actor.align(images, ReconstructConfig())
+        z, lines, *_ = actor.align(images, ReconstructConfig())
         for line in lines:
             tell(line)
         walk = walk_through(z, config.path)
