@@ -19,16 +19,20 @@ def describe_machine(peers):
         peers: path of the interpreter that has the peers.
     """
     processor = _read_processor()
-    found = processor.get("flags", "").split()
     return {
         "processor": processor.get("model name", platform.processor() or "unknown"),
         "cores": len(os.sched_getaffinity(0)),
-        "flags": {flag: flag in found for flag in FLAGS},
+        "flags": _find_flags(processor),
         "memory_gib": round(_count_memory() / 2**30, 1),
         "python": platform.python_version(),
         "versions": _find_versions(OWN_PACKAGES) | _ask_versions(peers),
         "load_average": round(os.getloadavg()[0], 2),
     }
+
+
+def has_bfloat16():
+    """Whether the processor computes in bfloat16; it is emulated elsewhere."""
+    return any(_find_flags(_read_processor()).values())
 
 
 def format_machine(machine):
@@ -55,6 +59,11 @@ def _read_processor():
         lines = file.read().split("\n\n")[0].splitlines()
     pairs = [line.partition(":") for line in lines]
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _find_flags(processor):
+    found = processor.get("flags", "").split()
+    return {flag: flag in found for flag in FLAGS}
 
 
 def _count_memory():

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from benchmarks.speed.faces import draw_file, resize_file
+from benchmarks.speed.machine import has_bfloat16
 from benchmarks.speed.places import contender_path
 from benchmarks.speed.settings import setting
 from benchmarks.speed.turns import Benchmark, Contender, Figure
@@ -45,11 +46,12 @@ def prepare(settings, place):
         return [python, contender_path(program), *arguments, *flags]
 
     mine, peers = sys.executable, place.peers
+    best = ["--best"] + ["--bfloat16"] * has_bfloat16()
     rows = [Contender("ours", run(mine, "ours.py"), ours=True)]
     rows += [
         Contender("ours, no augmentation", run(mine, "ours.py", "--plain"), ours=True),
         Contender("PyTorch, float32", run(peers, "torch_port.py")),
-        Contender("PyTorch, its best", run(peers, "torch_port.py", "--best")),
+        Contender("PyTorch, its best", run(peers, "torch_port.py", *best)),
     ]
     if settings.side == ORIGINAL_SIDE:
         rows += [

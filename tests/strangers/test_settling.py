@@ -26,7 +26,7 @@ def make_codes():
 def test_a_tear_is_measured_by_what_is_usual_in_the_film():
     film, z = make_codes()
     z[3] = 0, 4.3
-    found = measure_tears(Limited(), z, film)
+    found = measure_tears(Limited(), z, Limited().decode(z), film)
     assert np.delete(found, 3) == pytest.approx(1, abs=1e-3)
     assert found[3] == pytest.approx(np.hypot(0.1, 0.3) / 0.1, rel=1e-3)
 

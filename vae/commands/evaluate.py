@@ -101,9 +101,7 @@ def _run_on_stranger(args):
     actor = LoadedActor(files)
     with progress_bar(footage.count, "read") as bar:
         crops = read_crops(footage, files.config, False, False, bar.update)
-    failures = [(crops.names[place], reason) for place, reason in crops.failures]
-    failures = [(printable(name), reason) for name, reason in failures]
-    failures += footage.failures
+    failures = crops.printable_failures() + footage.failures
     if len(crops.images):
         aligned = actor.align(crops.images, config)
         for line in aligned.lines:

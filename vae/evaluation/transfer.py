@@ -61,7 +61,8 @@ def judge_transfer(
             f"{title}: {len(images)} crops found, at least {MIN_CROPS} in the order of"
             " time expected"
         )
-    results, torn = actor.decode(aligned.z), find_torn(actor, aligned.z)
+    results = actor.decode(aligned.z)
+    torn = find_torn(actor, aligned.z, results)
     own = aligned.measures
     own = measure_faces(images) if own is None else own
     shown = measure_faces(results) if len(own) else own
@@ -79,7 +80,9 @@ def judge_transfer(
     }
 
 
-def find_torn(actor: LoadedActor, z: np.ndarray) -> np.ndarray | None:
+def find_torn(
+    actor: LoadedActor, z: np.ndarray, results: np.ndarray
+) -> np.ndarray | None:
     """Returns the numbers of faces that the decoder has torn, or None.
 
     Where a code is beyond what the decoder has learnt, its picture is none of a face
@@ -87,12 +90,12 @@ def find_torn(actor: LoadedActor, z: np.ndarray) -> np.ndarray | None:
     `FAR` times what nearly all of the film's own faces are; None if none is known.
 
     Args:
-        z: (N, Z).
+        z: (N, Z). results: uint8 (N, H, W, C), as they are decoded.
     """
     film = actor.statistics.film
     if film is None:
         return None
-    return np.flatnonzero(measure_tears(actor.network, z, film) > FAR)
+    return np.flatnonzero(measure_tears(actor.network, z, results, film) > FAR)
 
 
 def compare_readings(

@@ -187,6 +187,10 @@ class Crops:
         """Returns the name of each image, as one line of text."""
         return [printable(self.names[place]) for place in self.indices]
 
+    def printable_failures(self) -> list[tuple[str, str]]:
+        """Returns (name, reason) of what could not be read, as `list_failures` asks."""
+        return [(printable(self.names[place]), why) for place, why in self.failures]
+
 
 def read_crops(
     footage: Footage,

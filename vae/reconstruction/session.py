@@ -90,9 +90,7 @@ class Session:
         if crops.indices:
             self._use(crops)
         self._report(crops)
-        failures = [(crops.names[place], reason) for place, reason in crops.failures]
-        failures = [(printable(name), reason) for name, reason in failures]
-        failures += footage.failures
+        failures = crops.printable_failures() + footage.failures
         if crops.faceless and not crops.indices:
             failures.append((footage.title, "no face found"))
         list_failures(failures, len(crops.names))

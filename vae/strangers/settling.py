@@ -17,17 +17,20 @@ BLOCK = 512  # faces at a time
 EPSILON = 1e-6  # keeps divisions finite
 
 
-def measure_tears(actor: Actor, z: np.ndarray, film: np.ndarray) -> np.ndarray:
+def measure_tears(
+    actor: Actor, z: np.ndarray, faces: np.ndarray, film: np.ndarray
+) -> np.ndarray:
     """Returns how far codes are from those that the encoder reads in their faces.
 
     Args:
-        z: (N, Z). film: codes of the actor's film, (K, Z).
+        z: (N, Z). faces: uint8 (N, H, W, C), as they are decoded.
+        film: codes of the actor's film, (K, Z).
 
     Returns:
         (N,), in units of what nearly all of the film's own faces are; over 2.5, the
         face is torn.
     """
-    return np.linalg.norm(_read_again(actor, z) - z, axis=1) / _usual(actor, film)
+    return np.linalg.norm(actor.encode(faces)[0] - z, axis=1) / _usual(actor, film)
 
 
 def settle_codes(actor: Actor, z: np.ndarray, film: np.ndarray) -> np.ndarray:

@@ -22,8 +22,7 @@ class Pace:
 
     def add_step(self, seconds: float) -> None:
         """Takes note of a step."""
-        if not self.is_known:
-            self._steps.append(seconds)
+        self._steps.append(seconds)
 
     def add_end(self, seconds: float) -> None:
         """Takes note of what came between two epochs, apart from saving."""

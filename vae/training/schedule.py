@@ -37,6 +37,11 @@ def learning_rate(config: TrainConfig, step: int, total: int | None) -> float:
     return rate * min(1.0, (step + 1) / warmup)
 
 
+def ends_when_flat(config: TrainConfig, progress: Progress) -> bool:
+    """Whether a run is to end when its curve is flat, which it hasn't been so far."""
+    return not (config.epochs or config.minutes or progress.planned)
+
+
 def is_flat(history: list[dict[str, Any]]) -> bool:
     """Whether the held-out PSNR hardly grew from the second third of epochs on.
 

@@ -30,6 +30,7 @@ from vae.training.progress import PARTS, Arithmetic, Progress
 from vae.training.schedule import (
     UNJUDGED_EPOCHS,
     count_steps,
+    ends_when_flat,
     is_finished,
     is_flat,
     learning_rate,
@@ -307,7 +308,7 @@ def fit(
     Held-out images are uint8 (M, H, W, C).
     """
     config = trainer.config
-    if held_out is None and not (config.epochs or config.minutes or progress.planned):
+    if held_out is None and ends_when_flat(config, progress):
         progress.planned = UNJUDGED_EPOCHS * trainer.batches
     while not is_finished(config, progress):
         place = progress.epoch, progress.step_in_epoch
@@ -341,8 +342,7 @@ def _end_epoch(trainer, progress, held_out):
     progress.step_in_epoch = 0
     progress.sums = dict.fromkeys(PARTS, 0.0)
     progress.history.append(row)
-    unplanned = trainer.count_steps(progress) is None and not trainer.config.minutes
-    if unplanned and is_flat(progress.history):
+    if ends_when_flat(trainer.config, progress) and is_flat(progress.history):
         progress.planned = plan_fall(progress.step, trainer.batches)
     if improved:
         progress.best, progress.best_epoch = judged, progress.epoch
