@@ -339,16 +339,22 @@ def test_chosen_rows_of_files_are_those_images(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux counts what is read")
-def test_row_57_from_a_file_without_chunks_a_worker_reads_its_rows_alone(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (900, 16, 16, 3), np.uint8)
-    with ImageFile(write_h5(tmp_path / "in.h5", images)) as file:
-        rows = StoredImages(file, 0, 900)
-        for workers, expected in ((2, 0.5), (4, 0.25)):
-            share, before = pick_share(0, workers, halo=0), count_bytes_read()
-            for _ in cut_batches(rows, 60, 0, 0, 0, share):
-                continue
-            read = count_bytes_read() - before
-            assert read / images.nbytes == pytest.approx(expected, abs=0.02)
+@pytest.mark.parametrize("chunk", [None, 4, 32])
+def test_row_57_a_worker_reads_its_share_of_a_file(chunk, tmp_path, monkeypatch):
+    size = 16 * 16 * 3
+    monkeypatch.setattr(hdf5, "TARGET_BLOCK_BYTES", 32 * size)
+    monkeypatch.setattr("vae.data.batches.POOL_BYTES", 3072 * size)
+    images = np.random.default_rng(0).integers(0, 256, (6144, 16, 16, 3), np.uint8)
+    chunks = chunk and (chunk, 16, 16, 3)
+    with ImageFile(write_h5(tmp_path / "in.h5", images, chunks=chunks)) as file:
+        rows = StoredImages(file, 0, len(images))
+        for workers in (2, 4):
+            for at in range(workers):
+                share, before = pick_share(at, workers, halo=0), count_bytes_read()
+                for _ in cut_batches(rows, 64, 0, 0, 0, share):
+                    continue
+                read = count_bytes_read() - before
+                assert read / images.nbytes == pytest.approx(1 / workers, abs=0.02)
 
 
 def count_bytes_read():

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -134,6 +135,14 @@ def assert_near(output, straight):
         )
 
 
+def assert_same(path, other):
+    """Two files hold the same arrays, bit for bit."""
+    found, expected = read_arrays(path), read_arrays(other)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
 @pytest.fixture(scope="module")
 def straight(faces_file, tmp_path_factory):
     output = tmp_path_factory.mktemp("straight") / "out"
@@ -141,22 +150,26 @@ def straight(faces_file, tmp_path_factory):
     return output
 
 
-def test_row_57_two_workers_train_to_the_weights_of_one(straight, faces_file, tmp_path):
+@pytest.fixture(scope="module")
+def pair(faces_file, tmp_path_factory):
+    """Returns (folder, status and stderr of each) of two workers that trained."""
+    folder = tmp_path_factory.mktemp("pair")
     command = [*OPTIONS, faces_file]
-    found = run_workers(tmp_path, [*command, "out"], [*command, "other"])
+    return folder, run_workers(folder, [*command, "out"], [*command, "other"])
+
+
+def test_row_57_two_workers_train_to_the_weights_of_one(straight, pair):
+    folder, found = pair
     assert [status for status, _ in found] == [0, 0], found
     assert "on 2 replicas, each on the processor" in found[0][1]
     assert found[1][1] == "worker 1 of 2; worker 0 tells the losses\n"
-    assert not (tmp_path / "other").exists()
-    assert_near(tmp_path / "out", straight)
-    first, second = (read_arrays(tmp_path / f"arrays_{at}.h5") for at in (0, 1))
-    assert first.keys() == second.keys()
-    for name, array in first.items():
-        np.testing.assert_array_equal(second[name], array, err_msg=name)
+    assert not (folder / "other").exists()
+    assert_near(folder / "out", straight)
+    assert_same(folder / "arrays_0.h5", folder / "arrays_1.h5")
 
 
 def test_row_55_a_signal_stops_all_and_a_kill_ends_all_and_any_number_goes_on(
-    straight, faces_file, tmp_path
+    straight, pair, faces_file, tmp_path
 ):
     command = [*OPTIONS, faces_file, "out"]
     term = {1: f"{signal.SIGTERM.value} 5"}
@@ -169,9 +182,14 @@ def test_row_55_a_signal_stops_all_and_a_kill_ends_all_and_any_number_goes_on(
     assert [status for status, _ in found] == [1, -9], found
     assert f"going on from step {steps[0]}" in found[0][1]
     assert "--distribute: another worker is lost or can't be reached" in found[0][1]
-    arguments = ["train", "--resume", str(faces_file), str(tmp_path / "out")]
+    shutil.copytree(tmp_path / "out", tmp_path / "alone")
+    found = run_workers(tmp_path, command, command)
+    assert [status for status, _ in found] == [0, 0], found
+    assert_same(tmp_path / "out" / "weights.h5", pair[0] / "out" / "weights.h5")
+    assert_same(tmp_path / "arrays_1.h5", pair[0] / "arrays_1.h5")
+    arguments = ["train", "--resume", str(faces_file), str(tmp_path / "alone")]
     assert main(arguments) == 0
-    assert_near(tmp_path / "out", straight)
+    assert_near(tmp_path / "alone", straight)
 
 
 def test_row_56_workers_that_differ_are_refused_on_all(faces_file, tmp_path):

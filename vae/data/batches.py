@@ -2,8 +2,10 @@
 
 Images that are held in memory are shuffled fully. A larger file is read in blocks of
 whole chunks: the blocks in random order, a pool of them at a time, and the images of a
-pool mixed before batches are cut, by one thread that reads ahead. The order is a pure
-function of (seed, epoch), so a resumed run needs nothing but its step.
+pool mixed before batches are cut, by one thread that reads ahead. Batches draw alike
+from all parts of a pool and hold their images part by part, so that one of several
+workers, whose share is a stretch of each batch, reads its parts of the file alone. The
+order is a pure function of (seed, epoch), so a resumed run needs nothing but its step.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from vae.parallel import cut_evenly
 
 POOL_BYTES = 96 << 20  # a pool; up to three exist at a time
 BLOCK_BYTES = 1 << 20  # read together where the images say nothing of blocks
+PARTS = 16  # of a pool, which every batch draws from alike
 
 
 def count_batches(count: int, batch_size: int) -> int:
@@ -32,7 +35,7 @@ def cut_batches(
     seed: int,
     epoch: int,
     first: int = 0,
-    share: Callable[[int], np.ndarray] | None = None,
+    share: Callable[[int], np.ndarray] = np.arange,
 ) -> Iterator[np.ndarray]:
     """Yields the batches of one epoch, uint8 (B, H, W, C), each image exactly once.
 
@@ -49,28 +52,31 @@ def cut_batches(
         order = np.random.default_rng([seed, epoch]).permutation(len(images))
         for batch in batches[first:]:
             rows = order[batch]
-            yield images[rows if share is None else rows[share(len(rows))]]
+            yield images[rows[share(len(rows))]]
         return
-    if share is not None:
-        yield from _cut_shares(
-            images, batches, _plan_pools(images, seed, epoch), first, share
-        )
-        return
-    plan = _plan_pools(images, seed, epoch)
-    skipped = sum(batch.stop - batch.start for batch in batches[:first])
-    while plan and len(plan[0].places) <= skipped:
-        skipped -= len(plan.pop(0).places)
-    mixed = islice(chain.from_iterable(_read_ahead(images, plan)), skipped, None)
-    for batch in batches[first:]:
-        yield np.stack(list(islice(mixed, batch.stop - batch.start)))
-
-
-def _cut_shares(images, batches, plan, first, share):
-    """Yields what is wanted of the batches; pools hold nothing else."""
+    turns = [_sort_turns(batch) for batch in batches[first:]]
+    turns = [batch[share(len(batch))] for batch in turns]
     wanted = np.zeros(len(images), bool)
-    places = [share(batch.stop - batch.start) for batch in batches]
-    for batch, some in zip(batches[first:], places[first:], strict=True):
-        wanted[batch.start + some] = True
+    for batch in turns:
+        wanted[batch] = True
+    pools = _thin_pools(_plan_pools(images, seed, epoch), wanted)
+    mixed = chain.from_iterable(_read_ahead(images, pools))
+    for batch in turns:
+        there, back = np.unique(batch, return_inverse=True)
+        yield np.stack(list(islice(mixed, len(there))))[back]
+
+
+def _sort_turns(batch: slice) -> np.ndarray:
+    """Returns the turns of a batch, sorted by the parts of a pool that they are from.
+
+    Whoever wants a contiguous share of a batch then reads few parts.
+    """
+    turns = np.arange(batch.start, batch.stop)
+    return turns[np.argsort(turns % PARTS, kind="stable")]
+
+
+def _thin_pools(plan, wanted):
+    """Returns the pools that hold anything wanted, which say what that is."""
     thinned, begin = [], 0
     for pool in plan:
         end = begin + len(pool.places)
@@ -78,10 +84,7 @@ def _cut_shares(images, batches, plan, first, share):
         if chosen.any():
             thinned.append(pool if chosen.all() else replace(pool, wanted=chosen))
         begin = end
-    mixed = chain.from_iterable(_read_ahead(images, thinned))
-    for some in places[first:]:
-        there, back = np.unique(some, return_inverse=True)
-        yield np.stack(list(islice(mixed, len(there))))[back]
+    return thinned
 
 
 @dataclass(frozen=True)
@@ -99,17 +102,23 @@ class _Pool:
 
 
 def _plan_pools(images: Images, seed: int, epoch: int) -> list[_Pool]:
+    """Returns the pools of an epoch, in their order.
+
+    The images of a pool, in the order read, are cut into `PARTS`. Those of part p are
+    mixed and have the turns t of the epoch for which t modulo `PARTS` is p.
+    """
     rng = np.random.default_rng([seed, epoch])
     count, *shape = images.shape
     block_rows = getattr(images, "block_rows", max(1, BLOCK_BYTES // prod(shape)))
     starts = rng.permutation(-(-count // block_rows)) * block_rows
     size = max(1, POOL_BYTES // (block_rows * prod(shape)))
-    pools = []
+    pools, begin = [], 0
     for at in range(0, len(starts), size):
         together = np.sort(starts[at : at + size])
-        held = np.minimum(block_rows, count - together).sum()
-        order = rng.permutation(int(held))
-        pools.append(_Pool(together, block_rows, np.argsort(order)))
+        held = int(np.minimum(block_rows, count - together).sum())
+        parts = np.arange(begin, begin + held) % PARTS
+        pools.append(_Pool(together, block_rows, np.lexsort((rng.random(held), parts))))
+        begin += held
     return pools
 
 

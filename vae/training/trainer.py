@@ -312,7 +312,7 @@ def fit(
         progress.planned = UNJUDGED_EPOCHS * trainer.batches
     while not is_finished(config, progress):
         place = progress.epoch, progress.step_in_epoch
-        share = trainer.share if trainer.team else None
+        share = trainer.share if trainer.team else np.arange
         for batch in cut_batches(images, config.batch_size, config.seed, *place, share):
             losses = trainer.train_step(batch, progress)
             progress.step += 1
