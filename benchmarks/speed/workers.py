@@ -1,9 +1,10 @@
-"""One, two and four processes of this computer train together: time, bytes, weights.
+"""One, two and four processes of this computer train together: time and weights.
 
     python benchmarks/speed/workers.py [--epochs 4] [--batch 32] [--side 64]
 
 Workers share the processor here, so that more of them are no faster: what is measured
-is what working together costs, beside what `benchmarks/scaling.py` predicts of it.
+is what working together costs, beside what `benchmarks/scaling.py` predicts of it. Then one
+of four is killed, and all are started again.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 # Run as a script, Python looks for modules beside this file and not above it.
@@ -32,12 +34,8 @@ COUNTS = (1, 2, 4)
 LOOPBACK_GIGABITS, LOOPBACK_US = 20.0, 100.0  # of TensorFlow's gRPC ring, roughly
 
 
-def train(workers, data, output, options):
-    """Trains with so many processes.
-
-    Raises:
-        RuntimeError: one of them failed; the message is what it printed last.
-    """
+def start(workers, data, output, options):
+    """Starts so many processes that train together."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(workers)]
     addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in held]
     for each in held:
@@ -56,14 +54,58 @@ def train(workers, data, output, options):
             text=True,
         )
         running.append(process)
+    return running
+
+
+def finish(running):
+    """Waits for all processes; returns what each printed."""
     try:
-        told = [process.communicate()[1] for process in running]
+        return [process.communicate()[1] for process in running]
     finally:
         for process in running:
             process.kill()
-    for process, text in zip(running, told, strict=True):
+
+
+def train(workers, data, output, options):
+    """Trains with so many processes.
+
+    Raises:
+        RuntimeError: one of them failed; the message is what it printed last.
+    """
+    running = start(workers, data, output, options)
+    for process, text in zip(running, finish(running), strict=True):
         if process.returncode:
             raise RuntimeError(text.strip().splitlines()[-1])
+
+
+def kill_one(workers, data, output, options):
+    """Trains until two epochs are told, then kills the last process.
+
+    Returns the seconds until all others had ended.
+
+    Raises:
+        RuntimeError: they ended otherwise than with the line about a lost worker.
+    """
+    running = start(workers, data, output, options)
+    while count_epochs(output) < 2 and running[0].poll() is None:
+        time.sleep(0.05)
+    running[-1].kill()
+    begin = time.monotonic()
+    told = finish(running)
+    seconds = time.monotonic() - begin
+    for process, text in zip(running[:-1], told, strict=False):
+        if process.returncode != 1 or "another worker is lost" not in text:
+            raise RuntimeError(f"status {process.returncode}: {text.strip()}")
+    return seconds
+
+
+def count_epochs(output):
+    """Returns how many epochs the history of a model directory has."""
+    try:
+        with open(os.path.join(output, "history.csv")) as file:
+            return sum(1 for _ in csv.DictReader(file))
+    except FileNotFoundError:
+        return 0
 
 
 def read_step_ms(output):
@@ -106,6 +148,10 @@ def main():
             train(workers, data, output, [*map(str, options), *more])
             measured[workers] = read_step_ms(output)
             weights[workers] = read_weights(output)
+        output = os.path.join(folder, "killed")
+        seconds = kill_one(workers, data, output, list(map(str, [*options, *more])))
+        train(workers, data, output, ["--resume"])
+        again = read_weights(output)
     network = LOOPBACK_GIGABITS, LOOPBACK_US
     plan = Plan(fixed_ms, image_ms, args.batch, size, *network, shared=True)
     print("processes  ms a step  predicted  weights differ by at most")
@@ -113,6 +159,12 @@ def main():
         gap = np.abs(weights[workers] - weights[1]).max()
         predicted = plan.step_ms(workers)
         print(f"{workers:9}  {measured[workers]:9.0f}  {predicted:9.0f}  {gap:.1e}")
+    gap = np.abs(again - weights[workers]).max()
+    print(
+        f"{workers} processes, one killed after two epochs: the others ended after"
+        f" {seconds:.1f} s; started again, weights differ by {gap:.1e} from those of the"
+        " straight run"
+    )
 
 
 if __name__ == "__main__":
