@@ -2,9 +2,9 @@
 
     python benchmarks/speed/workers.py [--epochs 4] [--batch 32] [--side 64]
 
-Workers share the processor here, so that more of them are no faster: what is measured is
-what working together costs, beside what `benchmarks/scaling.py` predicts of it. Then
-one of four is killed, and all are started again.
+Workers share the processor here, so that more of them are no faster: what is measured
+is what working together costs, beside what `benchmarks/scaling.py` predicts of it.
+Then one of four is killed, and all are started again.
 """
 
 import argparse
@@ -162,8 +162,8 @@ def main():
     gap = np.abs(again - weights[workers]).max()
     print(
         f"{workers} processes, one killed after two epochs: the others ended after"
-        f" {seconds:.1f} s; started again, weights differ by {gap:.1e} from the straight"
-        " run's"
+        f" {seconds:.1f} s; started again, weights differ by {gap:.1e} from those of a"
+        " straight run"
     )
 
 
