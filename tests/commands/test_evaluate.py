@@ -98,6 +98,33 @@ def test_a_folder_and_a_file_of_the_same_images_agree(
         assert reports[0][name] == pytest.approx(reports[1][name], rel=1e-5)
 
 
+def test_row_99_several_files_are_judged_as_one(tiny_model, tmp_path, run_cli):
+    faces, reports = make_faces(60, seed=0), []
+    one = write_h5(tmp_path / "one.h5", faces)
+    for at, (start, stop) in enumerate(((0, 7), (7, 41), (41, 60)), 1):
+        write_h5(tmp_path / f"part_{at}.h5", faces[start:stop])
+    parts = tmp_path / "part_*.h5"
+    for data in (one, parts):
+        report = tmp_path / "report.json"
+        options = ["--samples", 2, "--json", report, "--layout", "rows-first"]
+        options += ["--overwrite", "--actor", data, tiny_model, data]
+        status, _, err = run_cli("evaluate", *options)
+        assert status == 0
+        assert f"{data}: the images that {tiny_model} was trained on" in err
+        reports.append(json.loads(report.read_text()))
+    names = [one["models"][0]["psnr"].pop("worst") for one in reports]
+    rows = [[each["name"].partition(" (")[0] for each in worst] for worst in names]
+    assert rows[0] == rows[1]
+    assert "(part_" in names[1][0]["name"]
+    elbos = [one["models"][0]["elbo"] for one in reports]
+    assert elbos[0] == pytest.approx(elbos[1])
+    found = [one["nearest"]["drawn by the model"] for one in reports]
+    assert found[0]["row"] == found[1]["row"]
+    assert found[0] == pytest.approx(found[1])
+    status, _, err = run_cli("evaluate", tiny_model, tmp_path / "none-*.h5")
+    assert status == 2 and "none-*.h5: no file fits the pattern" in err
+
+
 def test_the_better_of_two_models_is_named(
     tiny_model, blank_model, faces_file, tmp_path, run_cli
 ):

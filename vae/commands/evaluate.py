@@ -1,6 +1,7 @@
 """`evaluate`: how good a model is on images, or which of two models is better."""
 
 import argparse
+import glob
 import os
 import re
 
@@ -13,7 +14,7 @@ from vae.checkpoint.model_files import (
 from vae.checkpoint.storage import write_json
 from vae.config import EvaluateConfig, ReconstructConfig, TrainConfig, option_name
 from vae.data.hdf5 import count_held_out
-from vae.data.sources import FileSource, PictureSource, list_crops
+from vae.data.sources import PictureSource, list_crops, open_files
 from vae.errors import RefusedError
 from vae.evaluation.projector import CONFIG, METADATA, SPRITE, name_codes
 from vae.evaluation.report import format_transfer
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if args.actor is not None:
         actor, count = _open_actor(args.actor, args.models, found)
     # A folder's images can't be told from others.
-    own = source.fingerprint() if isinstance(source, FileSource) else None
+    own = None if isinstance(source, PictureSource) else source.fingerprint()
     files = []
     for folder, (metadata, model) in zip(args.models, found, strict=True):
         contents = read_model_files(folder, metadata)
@@ -151,13 +152,13 @@ def _check_alike(folders, models):
 def _open(path, config, model):
     if os.path.isdir(path):
         return PictureSource(path, list_crops(path, tell))
-    if not os.path.lexists(path):
+    if not (os.path.lexists(path) or glob.has_magic(path)):
         raise RefusedError(
             f"{printable(path)}: no such file or directory, an HDF5 file or a folder of"
             " crops expected"
         )
     size = model.width, model.height
-    source = FileSource(path, config.hdf5_dataset_name, config.layout, size)
+    source = open_files(path, config.hdf5_dataset_name, config.layout, size)
     for note in source.layout_notes:
         tell(note)
     if source.channels != model.channels:
@@ -225,7 +226,7 @@ def _open_actor(path, folders, found):
                 f"--actor: {printable(folder)} is a model of another version, which"
                 " does not tell its images; train it again, or leave --actor out"
             )
-        actor = FileSource(path, config.hdf5_dataset_name, config.layout)
+        actor = open_files(path, config.hdf5_dataset_name, config.layout)
         if actor.fingerprint() != trained.get("fingerprint"):
             raise RefusedError(
                 f"--actor: {printable(path)} holds other images than the model in"

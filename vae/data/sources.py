@@ -5,7 +5,8 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import h5py
@@ -21,6 +22,7 @@ from vae.data.openface import (
     read_failed,
 )
 from vae.data.preflight import try_images
+from vae.data.shards import ImageSet, find_files
 from vae.data.untrusted import find_rows
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
@@ -282,3 +284,49 @@ class FileSource(ImageFile):
         for image, name, frame in zip(images, names, frames, strict=True):
             batch.add(fit_image(image, target), printable(name), frame)
         return batch
+
+
+class FileSetSource(ImageSet):
+    """A `Source` of the images of several HDF5 files, one after another."""
+
+    skipped = 0
+
+    def __init__(self, files: Sequence[FileSource], title: str) -> None:
+        """Takes files of one form; raises as `ImageSet` does."""
+        super().__init__(files)
+        self.title, lines = title, [file.layout_notes for file in files]
+        self.layout_notes = list(dict.fromkeys(chain.from_iterable(lines)))
+
+    def sizes(self) -> set[tuple[int, int]]:
+        """Returns the set of the one (width, height)."""
+        return {(self.width, self.height)}
+
+    def units(self, target: Target) -> Iterator[range]:
+        """Yields ranges of images of the set, none of them of two files."""
+        for file, end in zip(self._files, self._ends.tolist(), strict=True):
+            first = end - file.count
+            for unit in file.units(target):
+                yield range(first + unit.start, first + unit.stop)
+
+    def load(self, unit: range, target: Target) -> Batch:
+        """Reads a range of images of one file; raises as `FileSource.load` does."""
+        at = int(np.searchsorted(self._ends, unit.start, "right"))
+        file = self._files[at]
+        first = int(self._ends[at]) - file.count
+        return file.load(range(unit.start - first, unit.stop - first), target)
+
+
+def open_files(
+    path: str,
+    dataset_name: str,
+    layout: str,
+    size: tuple[int | None, int | None] = (None, None),
+) -> FileSource | FileSetSource:
+    """Opens the file that a path names, or all those that a pattern names.
+
+    Raises:
+        RefusedError: as `FileSource` and `vae.data.shards.find_files` do.
+    """
+    paths = find_files([path])
+    files = [FileSource(each, dataset_name, layout, size) for each in paths]
+    return files[0] if paths == [path] else FileSetSource(files, printable(path))
