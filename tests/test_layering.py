@@ -23,7 +23,7 @@ ON_TENSORFLOW = {
     *(f"vae.training.{name}" for name in ("session", "recorder", "trainer")),
     "vae.training.optimizer",
     *(f"vae.training.{name}" for name in ("augment", "events", "distribution")),
-    *(f"vae.evaluation.{name}" for name in ("judge", "session")),
+    "vae.evaluation.judge",
 }
 
 

@@ -448,7 +448,8 @@ class EvaluateArguments:
         nargs="+",
     )
     data: str | None = _argument(
-        "HDF5 file or folder of crops, in order of time; none with --stranger",
+        "HDF5 file, a quoted pattern of several, or folder of crops, in order of time;"
+        " none with --stranger",
         metavar="IMAGES",
         optional=True,
     )
@@ -458,7 +459,7 @@ class EvaluateArguments:
         " reconstruct, come across; needs the extra faces",
     )
     actor: str | None = _file(
-        "FILE.h5", "compare what the model draws with the file it learnt"
+        "FILE.h5", "compare what the model draws with the file, or pattern, it learnt"
     )
     json: str | None = _file("FILE.json", "also write what was measured")
     sheet: str | None = _file("FILE.png", "also draw the best and the worst")

@@ -58,7 +58,7 @@ def start(workers, data, output, options):
 
 
 def finish(running):
-    """Waits for all processes; returns what each printed."""
+    """Waits for all processes; returns the messages of each."""
     try:
         return [process.communicate()[1] for process in running]
     finally:
@@ -123,11 +123,13 @@ def read_weights(output):
 
 
 def main():
-    """Prints one line for each number of processes."""
+    """Prints one line for each number of processes, and one about the kill."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("epochs", 4), ("batch", 32), ("side", 64), ("images", 320)):
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
+    if args.epochs < 3:
+        parser.error(f"--epochs: {args.epochs} found, 3 or more expected")
     options = ["--epochs", args.epochs, "--precision", "float32"]
     options += ["--input-width", args.side]
     size = count_gradient_bytes(ModelConfig(args.side, args.side))

@@ -98,7 +98,7 @@ def test_a_folder_and_a_file_of_the_same_images_agree(
         assert reports[0][name] == pytest.approx(reports[1][name], rel=1e-5)
 
 
-def test_row_99_several_files_are_judged_as_one(tiny_model, tmp_path, run_cli):
+def test_several_files_are_judged_as_one(tiny_model, tmp_path, run_cli):
     faces, reports = make_faces(60, seed=0), []
     one = write_h5(tmp_path / "one.h5", faces)
     for at, (start, stop) in enumerate(((0, 7), (7, 41), (41, 60)), 1):

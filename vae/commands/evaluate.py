@@ -213,7 +213,8 @@ def _tell_of_training(path, folder):
 
 
 def _open_actor(path, folders, found):
-    """Returns the training file as a source, and the number of images trained on."""
+    """Returns the training files as a source, and the number of images trained on."""
+    opened = {}
     for folder, (metadata, _) in zip(folders, found, strict=True):
         try:
             config = TrainConfig.from_dict(metadata.get("train"))
@@ -226,7 +227,10 @@ def _open_actor(path, folders, found):
                 f"--actor: {printable(folder)} is a model of another version, which"
                 " does not tell its images; train it again, or leave --actor out"
             )
-        actor = open_files(path, config.hdf5_dataset_name, config.layout)
+        how = config.hdf5_dataset_name, config.layout
+        if how not in opened:
+            opened[how] = open_files(path, *how)
+        actor = opened[how]
         if actor.fingerprint() != trained.get("fingerprint"):
             raise RefusedError(
                 f"--actor: {printable(path)} holds other images than the model in"

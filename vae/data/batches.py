@@ -37,15 +37,16 @@ def cut_batches(
     first: int = 0,
     share: Callable[[int], np.ndarray] = np.arange,
 ) -> Iterator[np.ndarray]:
-    """Yields the batches of one epoch, uint8 (B, H, W, C), each image exactly once.
+    """Yields the batches of one epoch, or shares of them: uint8 (B, H, W, C).
 
-    Batches differ in size by one image at most, so that none is a small remainder.
+    Each image is in exactly one batch. Batches differ in size by one image at most, so
+    that none is a small remainder.
 
     Args:
         images: uint8 (N, H, W, C).
         first: index of the first batch to yield, for a resumed epoch.
-        share: size of a batch -> the places in it that are wanted; nothing else is
-            taken from the images then, and a batch has these.
+        share: size of a batch -> the places in it that are wanted, by default all;
+            nothing else is taken from the images.
     """
     batches = cut_evenly(len(images), batch_size)
     if type(images) is np.ndarray:

@@ -28,6 +28,7 @@ from vae.errors import RefusedError, VaeError
 from vae.files import printable
 from vae.images.pixels import Target, fit_image
 from vae.images.reading import ImageError, find_images, read_image, read_size
+from vae.parallel import map_ordered
 
 UNIT_BYTES = 4 << 20  # of images, as they leave a source
 UNIT_IMAGES = 32
@@ -325,8 +326,14 @@ def open_files(
     """Opens the file that a path names, or all those that a pattern names.
 
     Raises:
-        RefusedError: as `FileSource` and `vae.data.shards.find_files` do.
+        RefusedError: as `FileSource`, `FileSetSource` and `find_files` do.
+        VaeError: stored bytes can't be read.
     """
     paths = find_files([path])
-    files = [FileSource(each, dataset_name, layout, size) for each in paths]
-    return files[0] if paths == [path] else FileSetSource(files, printable(path))
+    if paths == [path]:
+        return FileSource(path, dataset_name, layout, size)
+
+    def open_one(each):
+        return FileSource(each, dataset_name, layout, size)
+
+    return FileSetSource(list(map_ordered(open_one, paths)), printable(path))

@@ -14,7 +14,7 @@ from vae.checkpoint.directory import restore
 from vae.checkpoint.model_files import ModelFiles
 from vae.checkpoint.storage import write_json
 from vae.config import EvaluateConfig
-from vae.data.sources import Batch, FileSource, Source
+from vae.data.sources import Batch, Source
 from vae.errors import VaeError
 from vae.evaluation import report
 from vae.evaluation.judge import Judge, Measured
@@ -41,7 +41,7 @@ class Session:
     Attributes:
         models: the one or two models.
         data, source: path of the images, and where they are read from.
-        actor, actor_count: the file that was trained on, and how many of its first
+        actor, actor_count: the images that were trained on, and how many of the first
             images were; None and 0 without.
         json, sheet, projector: files and folder to write, or None.
         failed: (name, reason) of what could not be read. count: images so far.
@@ -51,7 +51,7 @@ class Session:
     data: str
     source: Source
     target: Target
-    actor: FileSource | None
+    actor: Source | None
     actor_count: int
     json: str | None
     sheet: str | None

@@ -59,11 +59,6 @@ class Frame(NamedTuple):
     length: int
 
 
-def is_film(path: str) -> bool:
-    """Whether the name of an output is that of a film."""
-    return path.lower().endswith(SUFFIXES)
-
-
 def check_film(option: str, path: str) -> None:
     """Raises RefusedError unless a film of this name can be written.
 
