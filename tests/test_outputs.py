@@ -16,9 +16,10 @@ from tests.files import ROOT, STRANGE_NAMES, hash_below, snapshot, write_h5
 from vae.checkpoint.directory import publish_folder
 from vae.config import ModelConfig
 from vae.data.arrays import read_crops
-from vae.errors import VaeError
+from vae.errors import ImageError, VaeError
 from vae.files import replace_file
-from vae.images.reading import ImageError, find_images, read_image
+from vae.images.folders import find_images
+from vae.images.reading import read_image
 from vae.images.sheets import write_png
 
 TOOL = [sys.executable, str(ROOT / "vae.py")]
@@ -194,15 +195,15 @@ def test_row_49_many_files_are_found_in_order_and_in_little_memory(tmp_path):
     count = 100_000
     code = (
         "import os, resource, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from vae.images.reading import find_images\n"
+        "from vae.images.folders import find_images\n"
         "from vae.files import plan_outputs\n"
         "class Entry:\n"
         "    def __init__(self, n): self.name = f'frame_{n}.png'\n"
         "    is_symlink = is_dir = lambda self, **_: False\n"
-        "import vae.images.reading\n"
+        "import vae.images.folders\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "numbers = range(1, int(sys.argv[2]) + 1)\n"
-        "vae.images.reading._list_folder = lambda f: map(Entry, reversed(numbers))\n"
+        "vae.images.folders._list_folder = lambda f: map(Entry, reversed(numbers))\n"
         "names = find_images('.')\n"
         "assert names == [f'frame_{n}.png' for n in numbers]\n"
         "assert plan_outputs(names) == names\n"

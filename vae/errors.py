@@ -28,3 +28,7 @@ class StoppedError(VaeError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_status = 128 + signal_number
+
+
+class ImageError(VaeError):
+    """An image can't be read; the message is the reason alone, without the path."""

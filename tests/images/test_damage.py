@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from tests.drawing import chunk, encode, levels, noise, raw_png
-from vae.errors import RefusedError
+from vae.errors import ImageError, RefusedError
 from vae.images import reading
-from vae.images.reading import ImageError, find_images, read_image
+from vae.images.folders import find_images
+from vae.images.reading import read_image
 
 
 def broken_checksum():

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.drawing import chunk, encode, noise, raw_png, row
-from vae.images.reading import ImageError, read_image
+from vae.errors import ImageError
+from vae.images.reading import read_image
 
 FLAT = Image.new("RGB", (40, 24), (200, 30, 90))
 SMOOTH = Image.fromarray(

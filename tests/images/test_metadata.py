@@ -6,7 +6,8 @@ from PIL import Image, TiffImagePlugin
 
 from benchmarks.faults import bombs
 from tests.drawing import chunk, encode, noise, raw_png
-from vae.images.reading import ImageError, read_image, read_size
+from vae.errors import ImageError
+from vae.images.reading import read_image, read_size
 
 LYING = Image.new("RGB", (40, 24), (200, 30, 90))
 

@@ -26,9 +26,9 @@ from vae.files import (
     refuse_overlap,
     shorten_name,
 )
+from vae.images.folders import EXTENSIONS
 from vae.images.networks import is_installed
 from vae.images.pixels import Target, show_size
-from vae.images.reading import EXTENSIONS
 from vae.preparation.pipeline import BAD_KINDS, Pipeline
 from vae.terminal import tell
 

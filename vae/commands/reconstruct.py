@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vae.checkpoint.model_files import open_model
 from vae.config import ModelChecks, ReconstructConfig
-from vae.errors import RefusedError
+from vae.errors import ImageError, RefusedError
 from vae.files import (
     plan_outputs,
     printable,
@@ -16,7 +16,7 @@ from vae.files import (
 )
 from vae.images.films import SUFFIXES, check_film
 from vae.images.networks import is_installed
-from vae.images.reading import ImageError, read_image
+from vae.images.reading import read_image
 from vae.reconstruction.footage import Footage
 from vae.reconstruction.session import PATCHES, Request, Session, name_sheet
 from vae.strangers.alignment import LoadedActor

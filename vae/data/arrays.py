@@ -11,10 +11,10 @@ import numpy as np
 
 from vae.config import ModelConfig
 from vae.data.hdf5 import ImageFile
-from vae.errors import VaeError
+from vae.errors import ImageError, VaeError
 from vae.files import explain, printable
 from vae.images.pixels import resize_image
-from vae.images.reading import ImageError, read_image
+from vae.images.reading import read_image
 from vae.parallel import map_ordered
 
 HOLD_BYTES = 512 << 20  # held in memory, as uint8

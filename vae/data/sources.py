@@ -24,10 +24,11 @@ from vae.data.openface import (
 from vae.data.preflight import try_images
 from vae.data.shards import ImageSet, find_files
 from vae.data.untrusted import find_rows
-from vae.errors import RefusedError, VaeError
+from vae.errors import ImageError, RefusedError, VaeError
 from vae.files import printable
+from vae.images.folders import find_images
 from vae.images.pixels import Target, fit_image
-from vae.images.reading import ImageError, find_images, read_image, read_size
+from vae.images.reading import read_image, read_size
 from vae.parallel import map_ordered
 
 UNIT_BYTES = 4 << 20  # of images, as they leave a source

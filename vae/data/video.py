@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from vae.data.sources import Batch
-from vae.errors import RefusedError
+from vae.errors import ImageError, RefusedError
 from vae.files import check_regular, explain, printable
 from vae.images.pixels import Target, fit_image, resize_image
-from vae.images.reading import MAX_MEGAPIXELS, ImageError, check_size
+from vae.images.reading import MAX_MEGAPIXELS, check_size
 
 try:
     import av

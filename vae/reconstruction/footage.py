@@ -21,10 +21,11 @@ import numpy as np
 from vae.config import ModelConfig, PrepareConfig
 from vae.data.sources import FileSource, is_hdf5, list_crops
 from vae.data.video import VideoSource
-from vae.errors import VaeError
+from vae.errors import ImageError, VaeError
 from vae.files import explain, printable
+from vae.images.folders import EXTENSIONS
 from vae.images.pixels import resize_image, to_array, to_picture
-from vae.images.reading import EXTENSIONS, ImageError, read_image, read_size
+from vae.images.reading import read_image, read_size
 from vae.parallel import count_cores, map_ordered
 from vae.preparation.faces import Face, FaceDetector, crop_face
 

@@ -18,9 +18,9 @@ from vae.config import ModelConfig, ReconstructConfig
 from vae.data.arrays import read_crops
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
+from vae.images.folders import find_images
 from vae.images.networks import is_installed
 from vae.images.pixels import measure_pixels, resize_image, to_float32
-from vae.images.reading import find_images
 from vae.model.inference import Actor, load_actor
 from vae.model.latent import LatentStatistics, load_statistics, nearest_to_average
 from vae.parallel import cut_evenly, map_ordered

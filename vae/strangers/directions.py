@@ -14,7 +14,7 @@ from vae.checkpoint.storage import SCHEMA, read_json, write_json
 from vae.config import ModelConfig, ReconstructConfig
 from vae.errors import RefusedError
 from vae.files import printable
-from vae.images.reading import find_images
+from vae.images.folders import find_images
 from vae.strangers.alignment import LoadedActor, read_pictures
 
 FOLDER = "directions"

@@ -30,9 +30,9 @@ from vae.config import ModelConfig, TrainConfig
 from vae.data import preflight
 from vae.data.openface import read_failed
 from vae.data.video import VideoSource
-from vae.errors import VaeError
+from vae.errors import ImageError, VaeError
 from vae.images.pixels import Target
-from vae.images.reading import ImageError, read_image
+from vae.images.reading import read_image
 from vae.training.progress import Arithmetic, Progress, read_state
 
 
