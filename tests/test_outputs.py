@@ -15,7 +15,7 @@ from tests.faults import MANY, Faults, Killed
 from tests.files import ROOT, STRANGE_NAMES, hash_below, snapshot, write_h5
 from vae.checkpoint.directory import publish_folder
 from vae.config import ModelConfig
-from vae.data.arrays import read_crops
+from vae.data.arrays import read_pictures
 from vae.errors import ImageError, VaeError
 from vae.files import replace_file
 from vae.images.folders import find_images
@@ -137,9 +137,10 @@ def test_row_41_the_first_frame_is_read_and_that_is_said(form, tmp_path):
     write_animation(tmp_path / "b.png", form)
     (tmp_path / "a.png").write_bytes(encode(noise()))
     config = ModelConfig(8, 8)
-    crops = read_crops(str(tmp_path), ["a.png", "b.png"], config)
-    assert crops.notes == [(1, "several frames, the first one is used")]
-    assert abs(int(crops.images[1].mean()) - 10) < 3 and crops.failures == []
+    notes = []
+    images = read_pictures(tmp_path, ["a.png", "b.png"], config, notes.append)
+    assert notes == ["b.png: several frames, the first one is used"]
+    assert abs(int(images[1].mean()) - 10) < 3
 
 
 def test_row_41_prepare_says_it_as_well(tmp_path, run_cli):

@@ -1,6 +1,7 @@
 """`sample` on a model of drawn weights: each kind of walk, films, kept directions."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -71,11 +72,24 @@ def test_a_walk_goes_through_the_pictures_given(model, crops, tmp_path, run_cli)
     assert len(pictures) == 3 * 5 + 1
     expected = load(model).reconstruct(FACES[:4], align="none").astype(int)
     assert np.abs(pictures[::5] - expected).max() <= 1
+    assert "left out" not in err
     names = [crops / "3.png", crops / "1.png"]
     options[-1] = tmp_path / "two"
     assert run_cli("sample", model, *options, "--images", *names)[0] == 0
     found = read_all(tmp_path / "two")[[0, -1]]
     assert np.abs(found - expected[[2, 0]]).max() <= 1
+
+
+def test_what_a_walk_leaves_out_is_told(model, crops, tmp_path, run_cli):
+    folder = tmp_path / "more"
+    shutil.copytree(crops, folder)
+    (folder / ".hidden.png").write_bytes(b"")
+    picture = Image.open(folder / "1.png")
+    picture.save(folder / "5.tif", save_all=True, append_images=[picture])
+    options = ["--walk", "images", "--steps", 2, "--output-dir", tmp_path / "out"]
+    _, _, err = run_cli("sample", model, *options, "--images", folder)
+    assert f"{folder}: left out: 1 hidden or system file" in err
+    assert f"{folder}/5.tif: several frames, the first one is used\n" in err
 
 
 def test_codes_go_out_and_come_back(model, crops, tmp_path, run_cli):

@@ -13,6 +13,7 @@ import numpy as np
 
 from vae.checkpoint.model_files import open_model
 from vae.config import ModelChecks, ReconstructConfig, SampleConfig, option_name
+from vae.data.arrays import read_pictures
 from vae.errors import RefusedError, StoppedError
 from vae.files import (
     plan_outputs,
@@ -34,7 +35,7 @@ from vae.model.walks import (
     walk_through,
 )
 from vae.parallel import cut_evenly, map_ordered
-from vae.strangers.alignment import LoadedActor, read_pictures
+from vae.strangers.alignment import LoadedActor
 from vae.strangers.directions import (
     check_name,
     choose_direction,
@@ -231,7 +232,7 @@ def _find_codes(args, config, model, actor, series):
         codes = traverse(prior.mean, directions, config.steps, config.temperature)
         return codes, rows
     if config.walk == "images":
-        images = read_pictures("", series.inputs, model)
+        images = read_pictures("", series.inputs, model, tell)
         z, lines, *_ = actor.align(images, ReconstructConfig())
         for line in lines:
             tell(line)

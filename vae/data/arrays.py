@@ -4,7 +4,6 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -137,55 +136,34 @@ def _allocate(
         ) from error
 
 
-@dataclass(frozen=True)
-class Crops:
-    """The crops of a folder that could be read, in order, and why others could not.
-
-    Attributes:
-        names: of all files, as they were given.
-        images: uint8 (N, H, W, C).
-        indices: for each image, its place in `names`.
-        failures: (place in `names`, reason).
-        notes: the same, of what was read in part, as the first frame of an animation.
-    """
-
-    names: list[str]
-    images: np.ndarray
-    indices: list[int]
-    failures: list[tuple[int, str]]
-    notes: list[tuple[int, str]]
-
-
-def read_crops(
-    folder: str,
-    names: list[str],
+def read_pictures(
+    folder: str | os.PathLike,
+    names: Sequence[str],
     config: ModelConfig,
-    on_read: Callable[[int], Any] = lambda count: None,
-) -> Crops:
-    """Reads image files, `names` below a folder, at the size of a model.
+    on_note: Callable[[str], Any] = lambda line: None,
+) -> np.ndarray:
+    """Returns the images of files, uint8 (N, H, W, C), at the size of a model.
 
-    `on_read` is called with a number of files that are done.
+    Args:
+        names: paths relative to `folder`, in order.
+        on_note: called with a line on what is left out or missing in a file.
+
+    Raises:
+        VaeError: one can't be read, or there is no room for them.
     """
     size = config.width, config.height, config.channels
     images = _allocate((len(names), config.height, config.width, config.channels))
 
     def read(place):
-        lines = []
+        lines, name = [], printable(names[place])
         try:
             path = os.path.join(folder, names[place])
             images[place] = read_image(path, *size, lines.append)
         except ImageError as error:
-            return str(error), lines
-        return None, lines
+            raise VaeError(f"{name}: {error}") from error
+        return [f"{name}: {line}" for line in lines]
 
-    indices, failures, notes = [], [], []
-    for place, (reason, lines) in enumerate(map_ordered(read, range(len(names)))):
-        notes += [(place, line) for line in lines]
-        if reason:
-            failures.append((place, reason))
-        else:
-            indices.append(place)
-        on_read(1)
-    for row, place in enumerate(indices if failures else []):
-        images[row] = images[place]
-    return Crops(names, images[: len(indices)], indices, failures, notes)
+    for lines in map_ordered(read, range(len(names))):
+        for line in lines:
+            on_note(line)
+    return images

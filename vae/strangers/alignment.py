@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vae.checkpoint.model_files import ModelFiles
-from vae.config import ModelConfig, ReconstructConfig
-from vae.data.arrays import read_crops
+from vae.config import ReconstructConfig
+from vae.data.arrays import read_pictures
 from vae.errors import RefusedError, VaeError
 from vae.files import printable
 from vae.images.folders import find_images
@@ -175,18 +175,6 @@ def _refuse_others(path, found, what, *expected):
             f"{printable(path)}: a reader of {found} {what} found, {expected[0]}"
             " expected; the model is of another version, train it again"
         )
-
-
-def read_pictures(folder: str, names: list[str], config: ModelConfig) -> np.ndarray:
-    """Returns the images of files, uint8 (N, H, W, C), at the size of a model.
-
-    Raises:
-        VaeError: one can't be read.
-    """
-    crops = read_crops(folder, names, config)
-    for place, reason in crops.failures:
-        raise VaeError(f"{printable(crops.names[place])}: {reason}")
-    return crops.images
 
 
 def choose_method(actor: Actor, images: np.ndarray) -> tuple[str, str]:

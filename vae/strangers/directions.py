@@ -12,10 +12,12 @@ import numpy as np
 from vae.checkpoint.model_files import ModelFiles
 from vae.checkpoint.storage import SCHEMA, read_json, write_json
 from vae.config import ModelConfig, ReconstructConfig
+from vae.data.arrays import read_pictures
 from vae.errors import RefusedError
 from vae.files import printable
 from vae.images.folders import find_images
-from vae.strangers.alignment import LoadedActor, read_pictures
+from vae.strangers.alignment import LoadedActor
+from vae.terminal import tell
 
 FOLDER = "directions"
 MAX_NAME = 64
@@ -31,7 +33,7 @@ def list_pictures(paths: list[str]) -> list[str]:
     """
     names = []
     for path in paths:
-        inside = find_images(path) if os.path.isdir(path) else [""]
+        inside = find_images(path, tell) if os.path.isdir(path) else [""]
         names += [os.path.join(path, name) if name else path for name in inside]
     return names
 
@@ -43,7 +45,8 @@ def find_direction(
 
     Both are of one person, the actor or, of eight crops and more, anyone.
     """
-    images = [read_pictures("", list_pictures([at]), model) for at in (start, end)]
+    names = [list_pictures([at]) for at in (start, end)]
+    images = [read_pictures("", paths, model, tell) for paths in names]
     z = actor.align(np.concatenate(images), ReconstructConfig()).z
     count = len(images[0])
     return z[count:].mean(0) - z[:count].mean(0)
