@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -19,6 +20,14 @@ def write_h5(path, images, name="data", **settings):
     with h5py.File(path, "w") as file:
         file.create_dataset(name, data=images, **settings)
     return path
+
+
+def write_set(folder, images, bounds, **settings):
+    """Writes files of the rows between bounds; returns the pattern that names them."""
+    folder.mkdir()
+    for number, (start, stop) in enumerate(pairwise(bounds), 1):
+        write_h5(folder / f"part_{number}.h5", images[start:stop], **settings)
+    return str(folder / "*.h5")
 
 
 def write_crops(folder, images, name="frame_det_00_{:06d}.bmp"):

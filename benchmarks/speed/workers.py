@@ -87,7 +87,7 @@ def kill_one(workers, data, output, options):
         RuntimeError: they ended otherwise than with the line about a lost worker.
     """
     running = start(workers, data, output, options)
-    while count_epochs(output) < 2 and running[0].poll() is None:
+    while len(read_history(output)) < 2 and running[0].poll() is None:
         time.sleep(0.05)
     running[-1].kill()
     begin = time.monotonic()
@@ -99,19 +99,15 @@ def kill_one(workers, data, output, options):
     return seconds
 
 
-def count_epochs(output):
-    """Returns how many epochs the history of a model directory has."""
-    try:
-        with open(os.path.join(output, "history.csv")) as file:
-            return sum(1 for _ in csv.DictReader(file))
-    except FileNotFoundError:
-        return 0
+def read_history(output):
+    """Returns the rows of the epochs of a model directory so far."""
+    path = Path(output, "history.csv")
+    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
 
 
 def read_step_ms(output):
     """Returns the median milliseconds a step of all epochs but the first."""
-    with open(os.path.join(output, "history.csv")) as file:
-        rows = [(int(r["step"]), float(r["seconds"])) for r in csv.DictReader(file)]
+    rows = [(int(r["step"]), float(r["seconds"])) for r in read_history(output)]
     pairs = zip(rows, rows[1:], strict=False)
     return statistics.median(1000 * (b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs)
 
@@ -130,8 +126,8 @@ def main():
     args = parser.parse_args()
     if args.epochs < 3:
         parser.error(f"--epochs: {args.epochs} found, 3 or more expected")
-    options = ["--epochs", args.epochs, "--precision", "float32"]
-    options += ["--input-width", args.side]
+    options = ["--epochs", str(args.epochs), "--precision", "float32"]
+    options += ["--input-width", str(args.side)]
     size = count_gradient_bytes(ModelConfig(args.side, args.side))
     measured, weights = {}, {}
     with tempfile.TemporaryDirectory() as folder:
@@ -139,19 +135,19 @@ def main():
         write_sorted(data, args.images)
         for batch in (args.batch // 2, args.batch):  # the fixed part of a step
             output = os.path.join(folder, f"one_{batch}")
-            train(1, data, output, [*map(str, options), "--batch-size", str(batch)])
+            train(1, data, output, [*options, "--batch-size", str(batch)])
             measured[1], smaller = read_step_ms(output), measured.get(1)
             weights[1] = read_weights(output)
         image_ms = max(0.0, measured[1] - smaller) / (args.batch / 2)
         fixed_ms = max(0.0, measured[1] - image_ms * args.batch)
+        options += ["--batch-size", str(args.batch)]
         for workers in COUNTS[1:]:
             output = os.path.join(folder, str(workers))
-            more = ["--batch-size", str(args.batch)]
-            train(workers, data, output, [*map(str, options), *more])
+            train(workers, data, output, options)
             measured[workers] = read_step_ms(output)
             weights[workers] = read_weights(output)
         output = os.path.join(folder, "killed")
-        seconds = kill_one(workers, data, output, list(map(str, [*options, *more])))
+        seconds = kill_one(workers, data, output, options)
         train(workers, data, output, ["--resume"])
         again = read_weights(output)
     network = LOOPBACK_GIGABITS, LOOPBACK_US

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.actors import PLAIN
 from tests.drawing import make_faces
-from tests.files import write_h5
+from tests.files import write_h5, write_set
 from vae.checkpoint.model_files import write_model_files
 from vae.checkpoint.storage import pack_arrays, read_json
 from vae.config import ModelConfig
@@ -101,9 +101,7 @@ def test_a_folder_and_a_file_of_the_same_images_agree(
 def test_several_files_are_judged_as_one(tiny_model, tmp_path, run_cli):
     faces, reports = make_faces(60, seed=0), []
     one = write_h5(tmp_path / "one.h5", faces)
-    for at, (start, stop) in enumerate(((0, 7), (7, 41), (41, 60)), 1):
-        write_h5(tmp_path / f"part_{at}.h5", faces[start:stop])
-    parts = tmp_path / "part_*.h5"
+    parts = write_set(tmp_path / "parts", faces, (0, 7, 41, 60))
     for data in (one, parts):
         report = tmp_path / "report.json"
         options = ["--samples", 2, "--json", report, "--layout", "rows-first"]

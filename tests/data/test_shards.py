@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.drawing import make_faces
-from tests.files import files_below, load, write_h5
+from tests.files import files_below, load, write_h5, write_set
 from vae.data import arrays, hdf5, shards
 from vae.data.arrays import load_images
 from vae.data.batches import cut_batches
@@ -19,15 +19,6 @@ FACES = make_faces(60, 16, 16)
 UNEQUAL = [0, 7, 8, 31, 60]
 
 
-def write_set(folder, bounds=UNEQUAL, faces=FACES, **settings):
-    """Writes files of rows between bounds; returns the pattern that names them."""
-    folder.mkdir()
-    for number in range(len(bounds) - 1):
-        part = faces[bounds[number] : bounds[number + 1]]
-        write_h5(folder / f"part_{number + 1}.h5", part, **settings)
-    return str(folder / "*.h5")
-
-
 def open_set(*paths):
     """Opens paths or patterns with the defaults."""
     return open_images(list(map(str, paths)), "data", "auto", (None, None))
@@ -35,7 +26,7 @@ def open_set(*paths):
 
 def test_a_set_is_read_as_one_file(tmp_path):
     one = open_set(write_h5(tmp_path / "one.h5", FACES))
-    many = open_set(write_set(tmp_path / "many"))
+    many = open_set(write_set(tmp_path / "many", FACES, UNEQUAL))
     assert isinstance(one, ImageFile) and isinstance(many, ImageSet)
     for name in ("count", "width", "height", "channels"):
         assert getattr(many, name) == getattr(one, name)
@@ -67,8 +58,10 @@ def test_any_cut_reads_any_stretch(cuts, start, length):
 
 def test_row_69_repacked_or_cut_the_fingerprint_stays(tmp_path):
     whole = open_set(write_h5(tmp_path / "one.h5", FACES, chunks=(5, 16, 16, 3)))
-    cut = open_set(write_set(tmp_path / "cut"))
-    packed = open_set(write_set(tmp_path / "gz", [0, 20, 60], compression="gzip"))
+    cut = open_set(write_set(tmp_path / "cut", FACES, UNEQUAL))
+    packed = open_set(
+        write_set(tmp_path / "gz", FACES, [0, 20, 60], compression="gzip")
+    )
     found = {images.fingerprint() for images in (whole, cut, packed)}
     assert len(found) == 1
     turned = open_set(*[tmp_path / "cut" / f"part_{n}.h5" for n in (2, 1, 3, 4)])
@@ -80,7 +73,7 @@ def test_a_streamed_set_has_the_order_of_one_file(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "TARGET_BLOCK_BYTES", 8 * 16 * 16 * 3)
     monkeypatch.setattr("vae.data.batches.POOL_BYTES", 20 * 16 * 16 * 3)
     one = open_set(write_h5(tmp_path / "one.h5", FACES))
-    many = open_set(write_set(tmp_path / "many"))
+    many = open_set(write_set(tmp_path / "many", FACES, UNEQUAL))
     orders = []
     for images in (one, many):
         rows = load_images(images, 0, 54, (16, 16))
@@ -97,7 +90,7 @@ def test_patterns_are_in_natural_order_and_a_name_comes_first(tmp_path):
 
 
 def test_what_is_no_set_is_refused(tmp_path, monkeypatch):
-    pattern = write_set(tmp_path / "set")
+    pattern = write_set(tmp_path / "set", FACES, UNEQUAL)
     with pytest.raises(RefusedError, match=r"x\*\.h5: no file fits the pattern"):
         open_set(tmp_path / "x*.h5")
     with pytest.raises(RefusedError, match="part_2.h5: named twice"):
@@ -174,7 +167,7 @@ def test_a_set_trains_to_the_weights_of_one_file_and_they_may_be_swapped(
     tmp_path, run_cli, no_saved_model
 ):
     one = write_h5(tmp_path / "one.h5", FACES)
-    many = write_set(tmp_path / "many", sorted({*range(0, 60, 3), 4, 59, 60}))
+    many = write_set(tmp_path / "many", FACES, sorted({*range(0, 60, 3), 4, 59, 60}))
     options = ["--epochs", 2, "--batch-size", 16, "--latent-dim", 3]
     outputs = [tmp_path / name for name in "ab"]
     for data, output in zip((one, many), outputs, strict=True):

@@ -229,9 +229,10 @@ def _open_actor(path, folders, found):
             )
         how = config.hdf5_dataset_name, config.layout
         if how not in opened:
-            opened[how] = open_files(path, *how)
-        actor = opened[how]
-        if actor.fingerprint() != trained.get("fingerprint"):
+            actor = open_files(path, *how)
+            opened[how] = actor, actor.fingerprint()
+        actor, fingerprint = opened[how]
+        if fingerprint != trained.get("fingerprint"):
             raise RefusedError(
                 f"--actor: {printable(path)} holds other images than the model in"
                 f" {printable(folder)} was trained on, that file expected"

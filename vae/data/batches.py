@@ -10,7 +10,7 @@ order is a pure function of (seed, epoch), so a resumed run needs nothing but it
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from math import prod
 
@@ -60,7 +60,7 @@ def cut_batches(
     wanted = np.zeros(len(images), bool)
     for batch in turns:
         wanted[batch] = True
-    pools = _thin_pools(_plan_pools(images, seed, epoch), wanted)
+    pools = _plan_pools(images, seed, epoch, wanted)
     mixed = chain.from_iterable(_read_ahead(images, pools))
     for batch in turns:
         there, back = np.unique(batch, return_inverse=True)
@@ -76,37 +76,28 @@ def _sort_turns(batch: slice) -> np.ndarray:
     return turns[np.argsort(turns % PARTS, kind="stable")]
 
 
-def _thin_pools(plan, wanted):
-    """Returns the pools that hold anything wanted, which say what that is."""
-    thinned, begin = [], 0
-    for pool in plan:
-        end = begin + len(pool.places)
-        chosen = wanted[begin:end][pool.places]
-        if chosen.any():
-            thinned.append(pool if chosen.all() else replace(pool, wanted=chosen))
-        begin = end
-    return thinned
-
-
 @dataclass(frozen=True)
 class _Pool:
     """Blocks that are read together: where they start, and where their images go.
 
     Attributes:
-        wanted: of each image in the order read, whether it is; None for all.
+        wanted: of each image in the order read, whether it is; of one at least.
     """
 
     starts: np.ndarray
     block_rows: int
     places: np.ndarray  # of each image in the order read, among the mixed ones
-    wanted: np.ndarray | None = None
+    wanted: np.ndarray
 
 
-def _plan_pools(images: Images, seed: int, epoch: int) -> list[_Pool]:
-    """Returns the pools of an epoch, in their order.
+def _plan_pools(
+    images: Images, seed: int, epoch: int, wanted: np.ndarray
+) -> list[_Pool]:
+    """Returns the pools of an epoch that hold anything wanted, in their order.
 
-    The images of a pool, in the order read, are cut into `PARTS`. Those of part p are
-    mixed and have the turns t of the epoch for which t modulo `PARTS` is p.
+    `wanted` says of each turn of the epoch whether it is. The images of a pool, in the
+    order read, are cut into `PARTS`. Those of part p are mixed and have the turns t for
+    which t modulo `PARTS` is p.
     """
     rng = np.random.default_rng([seed, epoch])
     count, *shape = images.shape
@@ -117,8 +108,11 @@ def _plan_pools(images: Images, seed: int, epoch: int) -> list[_Pool]:
     for at in range(0, len(starts), size):
         together = np.sort(starts[at : at + size])
         held = int(np.minimum(block_rows, count - together).sum())
-        parts = np.arange(begin, begin + held) % PARTS
-        pools.append(_Pool(together, block_rows, np.lexsort((rng.random(held), parts))))
+        turns = np.arange(begin, begin + held)
+        places = np.lexsort((rng.random(held), turns % PARTS))
+        chosen = wanted[turns[places]]
+        if chosen.any():
+            pools.append(_Pool(together, block_rows, places, chosen))
         begin += held
     return pools
 
@@ -136,7 +130,7 @@ def _read_ahead(images: Images, plan: list[_Pool]) -> Iterator[np.ndarray]:
 
 
 def _read_pool(images: Images, pool: _Pool) -> np.ndarray:
-    if pool.wanted is not None:
+    if not pool.wanted.all():
         return _read_wanted(images, pool)
     mixed, read = np.empty((len(pool.places), *images.shape[1:]), np.uint8), 0
     for start in pool.starts:

@@ -44,8 +44,9 @@ class ImageSet:
                     f"{file.name}: {_show(file)} found, {_show(first)} expected, as in"
                     f" {first.name}; the files of a set are alike"
                 )
-        self._ends = np.cumsum([file.count for file in files])
-        self.count = int(self._ends[-1])
+        bounds = np.cumsum([0, *(file.count for file in files)])
+        self._firsts, self._ends = bounds[:-1].tolist(), bounds[1:]
+        self.count = int(bounds[-1])
         self.height, self.width, self.channels = (
             first.height,
             first.width,
@@ -55,6 +56,11 @@ class ImageSet:
         self.block_rows = max(file.block_rows for file in files)
         self.notes = list(dict.fromkeys(note for file in files for note in file.notes))
 
+    def find_file(self, row: int) -> tuple[ImageFile, int]:
+        """Returns the file that has an image, and the number of its first one."""
+        at = int(np.searchsorted(self._ends, row, "right"))
+        return self._files[at], self._firsts[at]
+
     def read(self, start: int, stop: int) -> np.ndarray:
         """Returns images start..stop of the set as uint8 (B, H, W, C), rows first.
 
@@ -62,12 +68,11 @@ class ImageSet:
             VaeError: the stored bytes can't be read, or a float lies outside 0..1.
         """
         parts = []
-        at = int(np.searchsorted(self._ends, start, "right"))
         while start < stop:
-            file, end = self._files[at], int(self._ends[at])
-            offset, until = end - file.count, min(stop, end)
-            parts.append(file.read(start - offset, until - offset))
-            start, at = until, at + 1
+            file, first = self.find_file(start)
+            until = min(stop, first + file.count)
+            parts.append(file.read(start - first, until - first))
+            start = until
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def pick(self, rows: np.ndarray) -> np.ndarray:
@@ -75,9 +80,8 @@ class ImageSet:
         places = np.searchsorted(self._ends, rows, "right")
         parts = []
         for at in np.unique(places).tolist():
-            file = self._files[at]
-            offset = int(self._ends[at]) - file.count
-            parts.append(file.pick(rows[places == at] - offset))
+            chosen = rows[places == at] - self._firsts[at]
+            parts.append(self._files[at].pick(chosen))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def fingerprint(self) -> str:

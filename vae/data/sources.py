@@ -6,6 +6,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
@@ -305,16 +306,13 @@ class FileSetSource(ImageSet):
 
     def units(self, target: Target) -> Iterator[range]:
         """Yields ranges of images of the set, none of them of two files."""
-        for file, end in zip(self._files, self._ends.tolist(), strict=True):
-            first = end - file.count
+        for file, first in zip(self._files, self._firsts, strict=True):
             for unit in file.units(target):
                 yield range(first + unit.start, first + unit.stop)
 
     def load(self, unit: range, target: Target) -> Batch:
         """Reads a range of images of one file; raises as `FileSource.load` does."""
-        at = int(np.searchsorted(self._ends, unit.start, "right"))
-        file = self._files[at]
-        first = int(self._ends[at]) - file.count
+        file, first = self.find_file(unit.start)
         return file.load(range(unit.start - first, unit.stop - first), target)
 
 
@@ -330,11 +328,6 @@ def open_files(
         RefusedError: as `FileSource`, `FileSetSource` and `find_files` do.
         VaeError: stored bytes can't be read.
     """
-    paths = find_files([path])
-    if paths == [path]:
-        return FileSource(path, dataset_name, layout, size)
-
-    def open_one(each):
-        return FileSource(each, dataset_name, layout, size)
-
-    return FileSetSource(list(map_ordered(open_one, paths)), printable(path))
+    how = {"dataset_name": dataset_name, "layout": layout, "size": size}
+    files = list(map_ordered(partial(FileSource, **how), find_files([path])))
+    return files[0] if len(files) == 1 else FileSetSource(files, printable(path))

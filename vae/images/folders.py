@@ -26,7 +26,6 @@ _HIDDEN_FILE, _HIDDEN_FOLDER = "hidden or system file", "hidden or system folder
 _BROKEN, _OUTWARD = "broken link", "link that leads out of it"
 _PLURALS = {kind: f"{kind}s" for kind in (_HIDDEN_FILE, _HIDDEN_FOLDER, _BROKEN)}
 _PLURALS[_OUTWARD] = "links that lead out of it"
-_PLURALS[_OUTWARD] = "links that lead out of it"
 
 
 def find_images(
