@@ -200,7 +200,7 @@ def load_stranger_reader(monkeypatch, measures, installed=True, trained=True):
     [
         ({}, "read by landmarks and edges"),
         ({"installed": False}, "read by edges alone: landmarks, which read better, ne"),
-        ({"trained": False}, "read by edges alone: train found no landmarks in the ac"),
+        ({"trained": False}, "read by edges alone: the model holds no landmarks"),
     ],
     ids=["landmarks", "no extra", "no landmarks in the film"],
 )

@@ -155,8 +155,8 @@ class LoadedActor:
         edges, extra = "read by edges alone", "pip install 'vae-faces[faces]'"
         if not len(self.statistics.gain):
             return None, (
-                f"{edges}: train found no landmarks in the actor's film; it looks for"
-                f" them after {extra}"
+                f"{edges}: the model holds no landmarks of the actor's film; train"
+                f" saves them from its second save on, after {extra}"
             )
         if not is_installed():
             return None, f"{edges}: landmarks, which read better, need {extra}"

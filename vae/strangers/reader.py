@@ -60,6 +60,17 @@ class ReaderFitter:
         self._batches = -(-min(FACES, PASSES * len(images)) // BATCH)
         self._measures = None  # of the film and of augmented faces, once taken
 
+    def measure(self) -> bool:
+        """Looks for landmarks in the film, once; until then `fit` does without.
+
+        Returns:
+            whether this call has measured anything.
+        """
+        if self._measures is None and is_installed():
+            self._measures = self._measure()
+            return len(self._measures) > 0
+        return False
+
     def fit(self, actor: Actor) -> LatentStatistics:
         """Returns the `LatentStatistics` of an actor, the reader among them."""
         images, features, codes = self._images, [], []
@@ -88,9 +99,7 @@ class ReaderFitter:
 
     def _fit_effects(self, actor, codes):
         """Fits what codes (A, Z) of augmented faces and those of the film measure."""
-        if self._measures is None:
-            self._measures = self._measure() if is_installed() else np.zeros((0, 0))
-        if not len(self._measures):
+        if self._measures is None or not len(self._measures):
             return no_measures(codes.shape[1])
         codes = np.concatenate([actor.encode(self._film)[0], codes])
         return fit_effects(codes, self._measures, len(self._film))

@@ -222,7 +222,8 @@ class Session:
             self._events.on_epoch(row, preview)
         self._pace.add_end(time.monotonic() - self._step_began)
         if row["epoch"] == 1:
-            self._save()  # from here on sample and reconstruct have a model
+            # From here on sample and reconstruct have a model; landmarks can wait.
+            self._save(measured=False)
         self._step_began = time.monotonic()
 
     def _count_steps(self) -> int:
@@ -239,6 +240,7 @@ class Session:
         """Says how long the run will take; plans one that has so many minutes."""
         progress, minutes = self.progress, self.config.minutes
         if minutes and not progress.planned:
+            self.recorder.measure_film()  # once, unlike what a save takes
             began = time.monotonic()
             self._save()
             save = time.monotonic() - began
@@ -266,9 +268,11 @@ class Session:
                 " falls"
             )
 
-    def _save(self) -> None:
+    def _save(self, measured: bool = True) -> None:
         if self._events:
             self._events.flush()
+        if measured and self.progress.best_epoch:
+            self.recorder.measure_film()
         self.recorder.save(self.progress)
         self._saved = time.monotonic()
 
