@@ -14,11 +14,11 @@ class KernelMuon(optimizers.Muon):
     """Keras's Muon, for convolutions too: a kernel is a matrix of patches to channels.
 
     Each step goes equally far in all directions of a matrix, so that faint directions
-    are learnt as fast as strong ones: at 64x64, a third of the steps that Adam needs
-    for the same held-out PSNR. Jordan et al. 2024, "Muon: an optimizer for hidden
-    layers"; the size of a step follows Liu et al. 2025 (arXiv 2502.16982), section 2.2.
-    Matrices decay besides (Loshchilov and Hutter 2019), so that steps of that size can
-    still turn them late in a run: the encoder then errs less on faces not trained on.
+    are learnt as fast as strong ones: a third of the steps that Adam needs for the same
+    held-out PSNR. Jordan et al. 2024, "Muon: an optimizer for hidden layers"; the size
+    of a step follows Liu et al. 2025 (arXiv 2502.16982), section 2.2. Matrices decay
+    besides (Loshchilov and Hutter 2019), so that steps of that size can still turn them
+    late in a run: the encoder then errs less on faces not trained on.
     """
 
     def __init__(self) -> None:
