@@ -30,6 +30,9 @@ pytestmark = pytest.mark.tensorflow
 
 OPTIONS = ["--epochs", "3", "--batch-size", "16", "--latent-dim", "4"]
 OPTIONS += ["--precision", "float32"]
+# Rounding turns no ReLU on or off: with seed 0 it does, in the second step, and weights
+# are then .002 apart after twelve; with the seeds 1, 2 and 3, 2e-7.
+OPTIONS += ["--seed", "1"]
 STEPS = 12  # 54 training images in batches of 13 and 14, which no two workers share
 LIMIT = 600  # seconds, of a run that hangs
 WORKERS = """
