@@ -30,8 +30,8 @@ pytestmark = pytest.mark.tensorflow
 
 OPTIONS = ["--epochs", "3", "--batch-size", "16", "--latent-dim", "4"]
 OPTIONS += ["--precision", "float32"]
-# With seed 0 rounding grows: the second step's gradient differs by 4e-6 of its size, and
-# weights by .002 after twelve steps; with the seeds 1, 2 and 3 they differ by 2e-7.
+# With seed 0 rounding grows: the second step's gradient differs by 4e-6 of its size,
+# and weights by .002 after twelve steps; with the seeds 1, 2 and 3 they do by 2e-7.
 OPTIONS += ["--seed", "1"]
 STEPS = 12  # 54 training images in batches of 13 and 14, which no two workers share
 LIMIT = 600  # seconds, of a run that hangs
