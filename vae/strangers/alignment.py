@@ -156,7 +156,7 @@ class LoadedActor:
         if not len(self.statistics.gain):
             return None, (
                 f"{edges}: the model holds no landmarks of the actor's film; train"
-                f" saves them from its second save on, after {extra}"
+                f" looks for them after its first minutes and at its end, with {extra}"
             )
         if not is_installed():
             return None, f"{edges}: landmarks, which read better, need {extra}"

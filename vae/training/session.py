@@ -166,6 +166,7 @@ class Session:
 
     def _finish(self) -> None:
         """Saves the last state and exports the best one."""
+        self.recorder.measure_film()
         self._save()
         if self._events:
             self._events.close()
@@ -203,6 +204,8 @@ class Session:
             if self._pace.is_known:
                 self._estimate()
         if time.monotonic() - self._saved > 60 * self.config.checkpoint_minutes:
+            if self.progress.best_epoch:  # a model comes first
+                self.recorder.measure_film()
             self._save()
         self._step_began = time.monotonic()
 
@@ -222,8 +225,7 @@ class Session:
             self._events.on_epoch(row, preview)
         self._pace.add_end(time.monotonic() - self._step_began)
         if row["epoch"] == 1:
-            # From here on sample and reconstruct have a model; landmarks can wait.
-            self._save(measured=False)
+            self._save()  # from here on sample and reconstruct have a model
         self._step_began = time.monotonic()
 
     def _count_steps(self) -> int:
@@ -268,11 +270,9 @@ class Session:
                 " falls"
             )
 
-    def _save(self, measured: bool = True) -> None:
+    def _save(self) -> None:
         if self._events:
             self._events.flush()
-        if measured and self.progress.best_epoch:
-            self.recorder.measure_film()
         self.recorder.save(self.progress)
         self._saved = time.monotonic()
 
