@@ -75,6 +75,25 @@ def cut_picture(
     return picture.transform((width, height), Image.Transform.AFFINE, back, bicubic)
 
 
+def cut_level(
+    picture: Image.Image, matrix: np.ndarray, width: int, height: int
+) -> Image.Image:
+    """Does what `cut_picture` does, for a matrix that doesn't turn, five times faster.
+
+    Where a pixel of the picture lies on the edge in part, it is black.
+    """
+    scale, shift, size = matrix[0, 0], matrix[:, 2], np.array(picture.size)
+    first = np.maximum(np.ceil(shift), 0).astype(int)
+    last = np.minimum(np.floor(shift + scale * size), [width, height]).astype(int)
+    box = np.concatenate([first - shift, last - shift]) / scale
+    box = np.clip(box, 0, [*size, *size])  # but for rounding it is within
+    shape, place = tuple((last - first).tolist()), tuple(first.tolist())
+    part = picture.resize(shape, Image.Resampling.BICUBIC, tuple(box.tolist()))
+    square = Image.new(picture.mode, (width, height))
+    square.paste(part, place)
+    return square
+
+
 class Network:
     """One file of LiteRT: a square picture in, arrays out."""
 

@@ -16,6 +16,7 @@ from vae.images.networks import (
     CORNERS,
     LIKELY,
     Network,
+    cut_level,
     cut_picture,
     find_similarity,
     invert,
@@ -98,7 +99,7 @@ def _find_points(image, mesh, eye):
     height, width, channels = image.shape
     picture = Image.fromarray(image if channels == 3 else np.repeat(image, 3, axis=2))
     matrix = find_similarity(place_eyes(width, height), mesh.side * MESH_EYES)
-    square = cut_picture(picture, matrix, mesh.side, mesh.side)
+    square = cut_level(picture, matrix, mesh.side, mesh.side)
     points, odds = mesh.run(square)
     if odds.item() <= LIKELY:
         return None
