@@ -124,6 +124,40 @@ def test_some_mouths_are_moved_aside_and_nothing_else(monkeypatch, whole, same_e
     assert np.abs(cheeks).max() < 0.15 * np.abs(mouths).max()
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.25, 0.5, 0.9])
+def test_a_shifted_face_is_as_sharp_as_by_cubic_convolution(offset):
+    rows = RNG.random((2, 16, 1, 3)).astype("f4")
+    nodes = np.pad(rows, ((0, 0), (1, 2), (0, 0), (0, 0)), "edge")
+    before, here, after, beyond = (nodes[:, k : k + 15] for k in range(4))
+    t = offset
+    expected = here + t / 2 * (
+        after - before
+        + t * (2 * before - 5 * here + 4 * after - beyond)
+        + t * t * (3 * (here - after) + beyond - before)
+    )  # fmt: skip
+    images = np.repeat(rows, 16, axis=2)
+    linear = images[:, :-1] * (1 - t) + images[:, 1:] * t
+    down = np.full((2, 15, 16, 1), t, "f4")
+    found = np.asarray(augmentation._sharpen(linear, down, 0 * down))
+    inside = slice(1, -1)  # at the ends the next row is not known
+    np.testing.assert_allclose(
+        found[:, inside], np.repeat(expected, 16, axis=2)[:, inside], atol=1e-6
+    )
+    turned = [np.swapaxes(each, 1, 2) for each in (linear, 0 * down, down)]
+    np.testing.assert_allclose(
+        augmentation._sharpen(*turned), np.swapaxes(found, 1, 2), atol=1e-6
+    )
+
+
+def test_bent_faces_keep_their_details(monkeypatch, whole, same_eyes, still):
+    """Those of interpolated ones are fainter: a decoder would learn to be soft."""
+    monkeypatch.setattr(augmentation, "BEND_SHARE", 1.0)
+    images = RNG.random((64, 32, 32, 1)).astype("f4")
+    found = apply(images)
+    shares = [np.square(np.diff(each, axis=2)).mean() for each in (found, images)]
+    assert 0.5 < shares[0] / shares[1] < 1
+
+
 def test_half_of_the_faces_are_bent(monkeypatch, still, same_eyes):
     monkeypatch.setattr(augmentation, "JOIN_SHARES", {"light": 0.0, "full": 0.0})
     images = make_faces(64)
