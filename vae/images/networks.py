@@ -104,13 +104,15 @@ class Network:
         self._interpreter.allocate_tensors()
         [taken] = self._interpreter.get_input_details()
         self._input, self.side = taken["index"], int(taken["shape"][1])
+        self._pixels = np.empty(taken["shape"], np.float32)  # a new one costs .25 ms
         given = self._interpreter.get_output_details()
         self._outputs = [entry["index"] for entry in given]
 
     def run(self, picture: Image.Image, low: float = 0) -> list[np.ndarray]:
         """Returns the outputs, the largest first; `low` is what black goes in as."""
-        pixels = np.asarray(picture, np.float32)[None] * ((1 - low) / 255) + low
-        self._interpreter.set_tensor(self._input, pixels)
+        np.multiply(picture, np.float32((1 - low) / 255), out=self._pixels[0])
+        self._pixels += low
+        self._interpreter.set_tensor(self._input, self._pixels)
         self._interpreter.invoke()
         arrays = map(self._interpreter.get_tensor, self._outputs)
         return sorted(arrays, key=np.size, reverse=True)
