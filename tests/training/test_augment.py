@@ -101,8 +101,8 @@ def test_bending_moves_features_by_about_a_pixel_of_64(
 ):
     """On a ramp, what a pixel changes by is how far it was moved."""
     monkeypatch.setattr(augmentation, "BEND_SHARE", 1.0)
-    ramp = np.broadcast_to(np.arange(64, dtype="f4")[:, None, None], (64, 64, 1))
-    moved = apply(np.stack([ramp] * 32)) - ramp
+    ramp = np.broadcast_to(np.arange(64, dtype="f4")[:, None, None], (64, 64, 1)) / 64
+    moved = 64 * (apply(np.stack([ramp] * 32)) - ramp)
     inner = moved[:, 8:-8, :, 0]
     assert 0.3 < inner.std() < 1.0
     assert np.abs(np.diff(inner, axis=2)).max() < 0.5  # smoothly
@@ -112,8 +112,8 @@ def test_bending_moves_features_by_about_a_pixel_of_64(
 def test_some_mouths_are_moved_aside_and_nothing_else(monkeypatch, whole, same_eyes):
     """On a ramp to the right, what a pixel changes by is how far it was moved."""
     monkeypatch.setattr(augmentation, "BEND_SHARE", 0.0)
-    ramp = np.broadcast_to(np.arange(64, dtype="f4")[None, :, None], (64, 64, 1))
-    moved = (apply(np.stack([ramp] * 300)) - ramp)[..., 0]  # (B, H, W)
+    ramp = np.broadcast_to(np.arange(64, dtype="f4")[None, :, None], (64, 64, 1)) / 64
+    moved = 64 * (apply(np.stack([ramp] * 300)) - ramp)[..., 0]  # (B, H, W)
     mouths = moved[:, 50, 32]
     changed = np.abs(mouths) > 1e-3
     assert 60 < changed.sum() < 120
@@ -141,7 +141,9 @@ def test_a_shifted_face_is_as_sharp_as_by_cubic_convolution(offset):
     found = np.asarray(augmentation._sharpen(linear, down, 0 * down))
     inside = slice(1, -1)  # at the ends the next row is not known
     np.testing.assert_allclose(
-        found[:, inside], np.repeat(expected, 16, axis=2)[:, inside], atol=1e-6
+        found[:, inside],
+        np.repeat(expected, 16, axis=2)[:, inside].clip(0, 1),
+        atol=1e-6,
     )
     turned = [np.swapaxes(each, 1, 2) for each in (linear, 0 * down, down)]
     np.testing.assert_allclose(
@@ -156,6 +158,12 @@ def test_bent_faces_keep_their_details(monkeypatch, whole, same_eyes, still):
     found = apply(images)
     shares = [np.square(np.diff(each, axis=2)).mean() for each in (found, images)]
     assert 0.5 < shares[0] / shares[1] < 1
+
+
+def test_no_pixel_is_darker_than_black_or_brighter_than_white():
+    images = (RNG.random((64, 32, 32, 1)) < 0.5).astype("f4")
+    found = apply(images)
+    assert found.min() == 0 and found.max() == 1
 
 
 def test_half_of_the_faces_are_bent(monkeypatch, still, same_eyes):

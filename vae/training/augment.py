@@ -67,7 +67,7 @@ def augment(
     step: tf.Tensor | int,
     share: Share | None = None,
 ) -> tf.Tensor:
-    """Returns images (B, H, W, C) float32, some of them changed.
+    """Returns images (B, H, W, C) float32, 0..1, some of them changed.
 
     Args:
         amount: none; light: mirrored, and a few joined; full: more joined, some with
@@ -185,7 +185,7 @@ def _sharpen(images: tf.Tensor, down: tf.Tensor, across: tf.Tensor) -> tf.Tensor
         most, last = tf.split(images, [size - 1, 1], axis)
         around = tf.concat([first, most], axis) + tf.concat([rest, last], axis)
         images -= 0.5 * offset * (1 - offset) * (around - 2 * images)
-    return images
+    return tf.clip_by_value(images, 0.0, 1.0)  # edges overshoot
 
 
 def _find_mouth(height: int, width: int) -> np.ndarray:
