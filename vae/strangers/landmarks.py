@@ -140,7 +140,9 @@ def _steady(found):
     stable = points[:, STABLE]
     average = stable.mean(0)
     size = np.square(np.abs(stable)).sum(1)
-    points = points * (stable.conj() @ average / size)[:, None]
+    # Not a matrix product, whose last bits depend on a face's place among the others.
+    turn = (stable.conj() * average).sum(1) / size
+    points = points * turn[:, None]
     middles = points[:, np.array(CORNERS)].mean((0, 2))
     points = points / abs(middles[1] - middles[0])
     points = np.stack([points.real, points.imag], axis=-1)
