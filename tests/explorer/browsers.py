@@ -80,9 +80,9 @@ class Page:
         self.run("given[0].click()", self.browser.find_element("xpath", path))
 
     def download(self, name):
-        """Waits for a file, and returns its path."""
+        """Waits for a file, and returns its path; it is there first, but empty."""
         path = self.folder / name
-        self.wait(path.exists)
+        self.wait(lambda: path.exists() and path.stat().st_size)
         return path
 
     def complaints(self):
